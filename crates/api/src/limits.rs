@@ -1,0 +1,55 @@
+//! The size of everything that comes from outside. Each limit has a test at its edge where it
+//! is enforced.
+
+/// A request as etcd counts it (`--max-request-bytes`): 1.5 MiB.
+pub const REQUEST_BYTES: usize = 1536 * 1024;
+
+/// What a gRPC message may hold beyond [`REQUEST_BYTES`] before the transport refuses it.
+pub const REQUEST_OVERHEAD_BYTES: usize = 512 * 1024;
+
+/// Operations in one transaction, at the top level (`--max-txn-ops`).
+pub const TXN_OPS: usize = 128;
+
+/// A frame between two processes. It holds the largest request with its overhead, or a batch
+/// of raft messages, which [`RAFT_BATCH_BYTES`] keeps below.
+pub const FRAME_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes of log entries in one raft append message. One entry may be larger: a request goes
+/// whole.
+pub const RAFT_BATCH_BYTES: usize = 1024 * 1024;
+
+/// Append messages in flight to one peer before the leader waits for its answers.
+pub const PEER_INFLIGHT_MESSAGES: usize = 64;
+
+/// Writes that wait for their entry on one member.
+pub const PROPOSALS_IN_FLIGHT: usize = 5000;
+
+/// Linearizable reads that wait on one member.
+pub const READS_IN_FLIGHT: usize = 20_000;
+
+/// Watches of one session, and of one member in all.
+pub const WATCHES_PER_SESSION: usize = 10_000;
+
+/// Sessions of one member.
+pub const SESSIONS: usize = 10_000;
+
+/// Events in one watch response when it catches up with history.
+pub const WATCH_BATCH_EVENTS: usize = 1000;
+
+/// Bytes that a relay holds for one connection that reads slower than others send.
+pub const RELAY_QUEUE_BYTES: usize = 8 * 1024 * 1024;
+
+/// Connections that a relay serves at once.
+pub const RELAY_CONNECTIONS: usize = 4096;
+
+/// Sessions of one console connection at a relay.
+pub const CONSOLE_SESSIONS: usize = 4096;
+
+/// Characters in a cluster's or a member's name.
+pub const NAME_CHARS: usize = 64;
+
+/// Members of one cluster.
+pub const MEMBERS: usize = 9;
+
+/// Boots whose nonces a directory remembers.
+pub const BOOTS_KEPT: usize = 1024;

@@ -1,0 +1,1 @@
+//! etcd's protobuf forms and gRPC services.

@@ -1,0 +1,2 @@
+//! Kvorum, natively.
+fn main() {}

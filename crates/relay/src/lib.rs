@@ -1,0 +1,1 @@
+//! Rooms that forward frames, sans-IO.

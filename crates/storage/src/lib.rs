@@ -1,0 +1,1 @@
+//! The file interface and the log on files.
