@@ -1,0 +1,176 @@
+//! A file that fails as disks do.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::file::{File, FileError};
+use crate::memory::Random;
+
+/// What goes wrong with one call that changes the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It fails and does nothing.
+    Fail,
+    /// A write does its first so many bytes, then fails. Any other call fails.
+    Torn(usize),
+    /// It succeeds and does nothing. Of a sync: the disk lies.
+    Ignore,
+    /// One bit of what is written is turned over, drawn by this number. Any other call goes
+    /// well.
+    Flip(u64),
+    /// There is no room; nothing is done.
+    NoSpace,
+}
+
+/// Which calls go wrong. Writes, changes of length and syncs are counted together, from 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Faults {
+    /// By the number of the call.
+    pub calls: BTreeMap<u64, Fault>,
+    /// The file may not grow beyond this: a full disk, until it is changed.
+    pub capacity: Option<u64>,
+}
+
+impl Faults {
+    /// Faults drawn from a seed: of the next `calls` calls about one in `one_in` goes wrong.
+    #[must_use]
+    pub fn drawn(seed: u64, calls: u64, one_in: u64) -> Self {
+        let mut random = Random(seed);
+        let mut drawn = Self::default();
+        for call in 0..calls {
+            if !random.next().is_multiple_of(one_in.max(1)) {
+                continue;
+            }
+            let size = random.next();
+            let fault = match random.next() % 5 {
+                0 => Fault::Fail,
+                1 => Fault::Torn((size % 4096) as usize),
+                2 => Fault::Ignore,
+                3 => Fault::Flip(size),
+                _ => Fault::NoSpace,
+            };
+            drawn.calls.insert(call, fault);
+        }
+        drawn
+    }
+}
+
+/// Any file, with faults. A clone is another handle: it has the same faults and the same
+/// count of calls.
+#[derive(Clone, Debug)]
+pub struct Faulty<F> {
+    file: F,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    faults: Faults,
+    calls: u64,
+}
+
+impl<F: File> Faulty<F> {
+    /// `file`, with `faults`.
+    #[must_use]
+    pub fn new(file: F, faults: Faults) -> Self {
+        Self { file, state: Arc::new(Mutex::new(State { faults, calls: 0 })) }
+    }
+
+    /// Other faults from now on. The count of calls goes on.
+    pub fn set(&self, faults: Faults) {
+        self.state().faults = faults;
+    }
+
+    /// The next call goes wrong, beside all others that will.
+    pub fn next(&self, fault: Fault) {
+        let mut state = self.state();
+        let call = state.calls;
+        state.faults.calls.insert(call, fault);
+    }
+
+    /// No more room than this, or no limit.
+    pub fn set_capacity(&self, capacity: Option<u64>) {
+        self.state().faults.capacity = capacity;
+    }
+
+    /// How many calls there were that could have gone wrong.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.state().calls
+    }
+
+    /// The file without its faults.
+    #[must_use]
+    pub fn inner(&self) -> &F {
+        &self.file
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a call that may make the file `length` long.
+    fn count(&self, length: u64) -> Result<Option<Fault>, FileError> {
+        let mut state = self.state();
+        let call = state.calls;
+        state.calls += 1;
+        if state.faults.capacity.is_some_and(|capacity| length > capacity) {
+            return Err(full());
+        }
+        match state.faults.calls.remove(&call) {
+            Some(Fault::Fail) => Err(failed()),
+            Some(Fault::NoSpace) => Err(full()),
+            fault => Ok(fault),
+        }
+    }
+}
+
+fn failed() -> FileError {
+    FileError::other("input/output error (injected)")
+}
+
+fn full() -> FileError {
+    FileError::no_space("the disk is full (injected)")
+}
+
+impl<F: File> File for Faulty<F> {
+    fn read_at(&self, at: u64, into: &mut [u8]) -> Result<usize, FileError> {
+        self.file.read_at(at, into)
+    }
+
+    fn write_at(&self, at: u64, bytes: &[u8]) -> Result<(), FileError> {
+        match self.count(at.saturating_add(bytes.len() as u64))? {
+            Some(Fault::Ignore) => Ok(()),
+            Some(Fault::Torn(kept)) => {
+                self.file.write_at(at, &bytes[..kept.min(bytes.len())])?;
+                Err(failed())
+            }
+            Some(Fault::Flip(draw)) if !bytes.is_empty() => {
+                let mut flipped = bytes.to_vec();
+                flipped[draw as usize / 8 % bytes.len()] ^= 1 << (draw % 8);
+                self.file.write_at(at, &flipped)
+            }
+            _ => self.file.write_at(at, bytes),
+        }
+    }
+
+    fn set_len(&self, length: u64) -> Result<(), FileError> {
+        match self.count(length)? {
+            Some(Fault::Ignore) => Ok(()),
+            Some(Fault::Torn(_)) => Err(failed()),
+            _ => self.file.set_len(length),
+        }
+    }
+
+    fn len(&self) -> Result<u64, FileError> {
+        self.file.len()
+    }
+
+    fn sync(&self) -> Result<(), FileError> {
+        match self.count(0)? {
+            Some(Fault::Ignore) => Ok(()),
+            Some(Fault::Torn(_)) => Err(failed()),
+            _ => self.file.sync(),
+        }
+    }
+}

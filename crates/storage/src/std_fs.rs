@@ -1,0 +1,88 @@
+//! Files of the operating system.
+
+use std::fs::{self, TryLockError};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::file::{File, FileError, FileErrorKind};
+
+/// A file of the operating system, locked: two processes cannot have it open at once.
+#[derive(Debug)]
+pub struct StdFile {
+    file: fs::File,
+    path: PathBuf,
+}
+
+impl StdFile {
+    /// Opens the file at `path`, which is made if it is missing. Its directory has to be
+    /// there.
+    ///
+    /// # Errors
+    /// If the system refuses, or another process has the file open.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, FileError> {
+        let path = path.as_ref().to_path_buf();
+        let refused = |error: io::Error| explain(&path, "cannot be opened", &error);
+        let fresh = !path.try_exists().map_err(refused)?;
+        let mut options = fs::OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false);
+        let file = options.open(&path).map_err(refused)?;
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => {
+                FileError::other(format!("{} is in use by another process", path.display()))
+            }
+            TryLockError::Error(error) => refused(error),
+        })?;
+        if fresh {
+            sync_directory(&path).map_err(refused)?;
+        }
+        Ok(Self { file, path })
+    }
+
+    fn explain(&self, what: &str, error: &io::Error) -> FileError {
+        explain(&self.path, what, error)
+    }
+}
+
+/// A new file's name is in its directory, and that is synced by itself.
+fn sync_directory(path: &Path) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
+
+fn explain(path: &Path, what: &str, error: &io::Error) -> FileError {
+    let kind = match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => FileErrorKind::NoSpace,
+        _ => FileErrorKind::Other,
+    };
+    FileError { kind, text: format!("{} {what}: {error}", path.display()) }
+}
+
+impl File for StdFile {
+    fn read_at(&self, at: u64, into: &mut [u8]) -> Result<usize, FileError> {
+        loop {
+            match self.file.read_at(into, at) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                read => return read.map_err(|error| self.explain("cannot be read", &error)),
+            }
+        }
+    }
+
+    fn write_at(&self, at: u64, bytes: &[u8]) -> Result<(), FileError> {
+        let written = self.file.write_all_at(bytes, at);
+        written.map_err(|error| self.explain("cannot be written", &error))
+    }
+
+    fn set_len(&self, length: u64) -> Result<(), FileError> {
+        self.file.set_len(length).map_err(|error| self.explain("cannot be resized", &error))
+    }
+
+    fn len(&self) -> Result<u64, FileError> {
+        let metadata = self.file.metadata();
+        Ok(metadata.map_err(|error| self.explain("cannot be measured", &error))?.len())
+    }
+
+    fn sync(&self) -> Result<(), FileError> {
+        self.file.sync_data().map_err(|error| self.explain("cannot be synced", &error))
+    }
+}
