@@ -1,1 +1,54 @@
-//! The revisioned store.
+//! The revisioned store: every change of every key, each at its revision, until compaction.
+//!
+//! Pure and deterministic: the same calls in the same order give the same answers, events and
+//! hash on every member. Knows nothing of raft, members, clocks or files.
+//!
+//! ```text
+//!  before the log          at apply, on every member alike            reads
+//!  check::request ──────►  Store::{put, delete_range, txn, compact}   Store::{range, txn_read}
+//!                                        │
+//!                          Watchers::step(&store) ──► (session, WatchResponse) …
+//! ```
+//!
+//! # Revisions
+//!
+//! A fresh store is at revision 1; the first write makes 2. Everything that one request changes
+//! shares one main revision, its changes are numbered by sub revision in the order of
+//! operations. What changes nothing makes no revision.
+//!
+//! ```text
+//!            revision   2       3       4       5       6
+//!  key a                put ··· put ··· del ··········· put     create_revision 2,2,-,6
+//!  key b                                ┆       put             version         1,2,0,1
+//!                                       └ a deletion ends a life: the next put starts anew
+//! ```
+//!
+//! # Use
+//!
+//! * [`check::request`] before anything is proposed: what can be refused without a store.
+//! * [`Store::put`], [`Store::delete_range`], [`Store::txn`], [`Store::compact`] at apply. They
+//!   are total: whatever comes, they answer or refuse, and a refusal changes nothing.
+//! * [`check::is_read_only`] tells which transactions need no log: [`Store::txn_read`].
+//! * [`Watchers::request`] for what a client says, [`Watchers::step`] after each change and
+//!   while it says that more waits, [`Watchers::end`] when a session is over.
+//!
+//! Every header has only its `revision` filled; the node adds cluster, member and term.
+
+pub mod check;
+mod compact;
+mod encode;
+mod hash;
+mod index;
+mod overlap;
+mod range;
+mod rows;
+mod size;
+mod span;
+mod store;
+mod txn;
+mod watch;
+mod write;
+
+pub use hash::Hash;
+pub use store::Store;
+pub use watch::{Step, Watchers};

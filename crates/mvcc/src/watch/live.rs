@@ -1,0 +1,84 @@
+//! New changes, told to the watches that are synced.
+
+use std::collections::BTreeMap;
+
+use api::limits;
+use api::watch::Event;
+
+use super::{WatchKey, Watchers, event};
+use crate::store::Store;
+
+/// Events told at once, over all watches. Whoever would get more reads it from history.
+const LIVE_EVENTS: usize = 10 * limits::WATCH_BATCH_EVENTS;
+
+/// What one watch gets of this round.
+#[derive(Default)]
+struct Batch {
+    events: Vec<Event>,
+    /// The watch gets no more: it reads on from this revision.
+    behind: Option<i64>,
+}
+
+impl Watchers {
+    /// Tells synced watches what is new. [`step`](Self::step) does so first; to call it after
+    /// each change lets watches hear of revisions that a compaction drops right after.
+    pub fn changed(&mut self, store: &Store) {
+        if self.seen == store.revision() {
+            return;
+        }
+        let first = self.seen + 1;
+        self.seen = store.revision();
+        if first < store.compact_revision() {
+            return self.all_behind(first);
+        }
+        for (key, batch) in self.collect(store, first) {
+            if let Some(last) = batch.events.last() {
+                self.send(key, last.kv.mod_revision, batch.events);
+            }
+            if let Some(next) = batch.behind {
+                self.fall_behind(key, next);
+            }
+        }
+    }
+
+    fn collect(&self, store: &Store, first: i64) -> BTreeMap<WatchKey, Batch> {
+        let mut batches: BTreeMap<WatchKey, Batch> = BTreeMap::new();
+        let mut told = 0;
+        for (at, row) in store.rows.scan(first, store.revision()) {
+            for key in self.synced.matching(&row.key) {
+                let Some(session) = self.sessions.get(&key.0) else { continue };
+                let Some(watch) = session.watches.get(&key.1) else { continue };
+                let batch = batches.entry(key).or_default();
+                if at.main < watch.start || batch.behind.is_some() {
+                    continue;
+                }
+                let within = batch.events.last().is_some_and(|e| e.kv.mod_revision == at.main);
+                let full = told >= LIVE_EVENTS || batch.events.len() >= limits::WATCH_BATCH_EVENTS;
+                // Only between revisions: one is told whole.
+                if !within && (session.held || full) {
+                    batch.behind = Some(at.main);
+                } else if let Some(event) = event::event(store, watch, row) {
+                    batch.events.push(event);
+                    told += 1;
+                }
+            }
+        }
+        batches
+    }
+
+    /// A part of what is new is compacted already: history decides who may go on.
+    fn all_behind(&mut self, first: i64) {
+        self.synced.clear();
+        for (session, state) in &mut self.sessions {
+            for (id, watch) in &mut state.watches {
+                if watch.behind.is_none() {
+                    // One that starts later has lost nothing of what it wants.
+                    watch.behind = Some(first.max(watch.start));
+                    if !state.held {
+                        self.behind.insert((*session, *id));
+                    }
+                }
+            }
+        }
+    }
+}

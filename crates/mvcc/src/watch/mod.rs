@@ -1,0 +1,204 @@
+//! Watches: who hears of which change.
+//!
+//! ```text
+//!                    start in the past
+//!        ┌─ create ──────────────────────►  behind(next)  ──┐ next below the compact revision:
+//!        │                                   │   ▲          │ canceled
+//!        │ start now or              caught  │   │ too much │
+//!        │ in the future                 up  ▼   │ at once, └──►
+//!        └─────────────────────────────────► synced   or held
+//! ```
+//!
+//! A *synced* watch has been told everything up to [`Watchers::seen`]; it is found by key when
+//! something changes. One that is *behind* reads history in slices, in turn with the others.
+//! Nothing is ever dropped: a watch that cannot be served now is behind.
+
+mod catch_up;
+mod event;
+mod live;
+mod lookup;
+mod request;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use api::watch::{Event, WatchResponse};
+
+use crate::span::Span;
+use crate::store::{Store, header};
+use lookup::Lookup;
+
+/// A watch: its session, and its id there.
+type WatchKey = (u64, i64);
+
+/// One watch.
+#[derive(Clone, Debug)]
+struct Watch {
+    span: Span,
+    /// First revision to tell of.
+    start: i64,
+    no_put: bool,
+    no_delete: bool,
+    prev_kv: bool,
+    fragment: bool,
+    progress_notify: bool,
+    /// Nothing was told since the last time progress was due.
+    quiet: bool,
+    /// The next revision to read of history; nothing for a synced watch.
+    behind: Option<i64>,
+}
+
+/// The watches of one session.
+#[derive(Clone, Debug, Default)]
+struct Session {
+    watches: BTreeMap<i64, Watch>,
+    /// Where to look for a free id.
+    next_id: i64,
+    /// The session cannot take more now.
+    held: bool,
+}
+
+/// What [`Watchers::step`] hands out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Step {
+    /// Who gets what, in order.
+    pub messages: Vec<(u64, WatchResponse)>,
+    /// True if watches are behind: call again, soon.
+    pub more: bool,
+}
+
+/// All watches of one member.
+#[derive(Clone, Debug)]
+pub struct Watchers {
+    sessions: BTreeMap<u64, Session>,
+    /// Invariant: the number of watches in `sessions`.
+    count: usize,
+    /// Synced watches, by key.
+    synced: Lookup<WatchKey>,
+    /// Watches that are behind, of sessions that are not held.
+    behind: BTreeSet<WatchKey>,
+    /// Whose turn it is among `behind`.
+    turn: WatchKey,
+    /// Synced watches were told everything up to this revision.
+    seen: i64,
+    out: Vec<(u64, WatchResponse)>,
+}
+
+impl Watchers {
+    /// No watches, over a store as it is now.
+    pub fn new(store: &Store) -> Self {
+        Self {
+            sessions: BTreeMap::new(),
+            count: 0,
+            synced: Lookup::default(),
+            behind: BTreeSet::new(),
+            turn: (0, i64::MIN),
+            seen: store.revision(),
+            out: Vec::new(),
+        }
+    }
+
+    /// How many watches there are.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// True if there are none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Ends a session and its watches, without a word.
+    pub fn end(&mut self, session: u64) {
+        let Some(ended) = self.sessions.remove(&session) else { return };
+        self.count -= ended.watches.len();
+        for (id, watch) in &ended.watches {
+            self.synced.remove(&watch.span, (session, *id));
+            self.behind.remove(&(session, *id));
+        }
+        self.out.retain(|(to, _)| *to != session);
+    }
+
+    /// Says whether a session can take events now. While it is held its watches fall behind
+    /// instead of filling memory; they read on from history when it is let go. Answers to its
+    /// requests come all the same.
+    pub fn hold(&mut self, session: u64, held: bool) {
+        let Some(state) = self.sessions.get_mut(&session) else { return };
+        state.held = held;
+        let behind = state.watches.iter().filter(|(_, watch)| watch.behind.is_some());
+        for (id, _) in behind {
+            if held {
+                self.behind.remove(&(session, *id));
+            } else {
+                self.behind.insert((session, *id));
+            }
+        }
+    }
+
+    /// Tells the watches that asked for it, are synced and had no event since the last call
+    /// how far they are. The caller decides how often (etcd: every ten minutes).
+    pub fn notify_progress(&mut self, store: &Store) {
+        self.changed(store);
+        let revision = store.revision();
+        for (session, state) in &mut self.sessions {
+            for (id, watch) in &mut state.watches {
+                let due = watch.progress_notify
+                    && watch.quiet
+                    && watch.behind.is_none()
+                    && watch.start <= revision;
+                watch.quiet = true;
+                if due {
+                    let header = header(revision);
+                    let response =
+                        WatchResponse { header, watch_id: *id, ..WatchResponse::default() };
+                    self.out.push((*session, response));
+                }
+            }
+        }
+    }
+
+    /// Tells synced watches what is new, lets those that are behind catch up by one slice, and
+    /// hands out what there is to say. Its work is bounded, but for one revision of any size:
+    /// that is never split.
+    #[must_use = "the messages are told once"]
+    pub fn step(&mut self, store: &Store) -> Step {
+        self.changed(store);
+        self.catch_up(store);
+        Step { messages: std::mem::take(&mut self.out), more: !self.behind.is_empty() }
+    }
+
+    fn watch(&mut self, (session, id): WatchKey) -> Option<&mut Watch> {
+        self.sessions.get_mut(&session)?.watches.get_mut(&id)
+    }
+
+    /// Lets a watch read history from `next` on.
+    fn fall_behind(&mut self, key: WatchKey, next: i64) {
+        let Some(session) = self.sessions.get_mut(&key.0) else { return };
+        let Some(watch) = session.watches.get_mut(&key.1) else { return };
+        watch.behind = Some(next);
+        self.synced.remove(&watch.span, key);
+        if !session.held {
+            self.behind.insert(key);
+        }
+    }
+
+    /// Takes a watch out.
+    fn remove(&mut self, key: WatchKey) -> Option<Watch> {
+        let watch = self.sessions.get_mut(&key.0)?.watches.remove(&key.1)?;
+        self.count -= 1;
+        self.synced.remove(&watch.span, key);
+        self.behind.remove(&key);
+        Some(watch)
+    }
+
+    /// Queues events, all of whole revisions.
+    fn send(&mut self, key: WatchKey, revision: i64, events: Vec<Event>) {
+        let Some(watch) = self.watch(key) else { return };
+        watch.quiet = false;
+        let fragment = watch.fragment;
+        let header = header(revision);
+        let response =
+            WatchResponse { header, watch_id: key.1, events, ..WatchResponse::default() };
+        let pieces = if fragment { event::fragments(response) } else { vec![response] };
+        self.out.extend(pieces.into_iter().map(|piece| (key.0, piece)));
+    }
+}
