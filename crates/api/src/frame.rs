@@ -245,6 +245,8 @@ pub enum CloseCode {
     Slow = 4008,
     /// The relay has all the connections that it can serve.
     Full = 4009,
+    /// The relay cannot keep the binding of the name.
+    Unsaved = 4010,
 }
 
 /// Why bytes are no frame.
