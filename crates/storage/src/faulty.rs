@@ -33,8 +33,9 @@ pub struct Faults {
 
 impl Faults {
     /// Faults drawn from a seed: of the next `calls` calls about one in `one_in` goes wrong.
+    /// Only a disk that `lies` says that all went well when it did not.
     #[must_use]
-    pub fn drawn(seed: u64, calls: u64, one_in: u64) -> Self {
+    pub fn drawn(seed: u64, calls: u64, one_in: u64, lies: bool) -> Self {
         let mut random = Random(seed);
         let mut drawn = Self::default();
         for call in 0..calls {
@@ -42,12 +43,12 @@ impl Faults {
                 continue;
             }
             let size = random.next();
-            let fault = match random.next() % 5 {
+            let fault = match random.next() % if lies { 5 } else { 3 } {
                 0 => Fault::Fail,
                 1 => Fault::Torn((size % 4096) as usize),
-                2 => Fault::Ignore,
-                3 => Fault::Flip(size),
-                _ => Fault::NoSpace,
+                2 => Fault::NoSpace,
+                3 => Fault::Ignore,
+                _ => Fault::Flip(size),
             };
             drawn.calls.insert(call, fault);
         }

@@ -13,6 +13,8 @@ mod log;
 mod memory;
 #[cfg(feature = "std-fs")]
 pub mod std_fs;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use faulty::{Fault, Faults, Faulty};
 pub use file::{File, FileError, FileErrorKind};

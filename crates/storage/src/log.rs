@@ -107,7 +107,7 @@ impl<F: File> Log<F> {
         if fresh {
             log.begin(options.log_id)?;
         }
-        log.sync()?;
+        log.sync_file()?;
         Ok((log, recovered))
     }
 
@@ -131,14 +131,16 @@ impl<F: File> Log<F> {
         Ok(())
     }
 
-    /// Makes all that was appended safe, and answers the number of the last safe batch.
+    /// Makes all that was appended safe, and answers the number of the last safe batch. It
+    /// costs nothing when nothing was appended.
     ///
     /// # Errors
     /// If the file fails, now or before. It is the log's last error.
     pub fn sync(&mut self) -> Result<u64, LogError> {
         self.check()?;
-        self.file.sync().map_err(|error| self.fail(error))?;
-        self.durable = self.tail.next() - 1;
+        if self.durable + 1 < self.tail.next() {
+            self.sync_file()?;
+        }
         Ok(self.durable)
     }
 
@@ -178,6 +180,12 @@ impl<F: File> Log<F> {
         self.file
     }
 
+    fn sync_file(&mut self) -> Result<(), LogError> {
+        self.file.sync().map_err(|error| self.fail(error))?;
+        self.durable = self.tail.next() - 1;
+        Ok(())
+    }
+
     fn check(&self) -> Result<(), LogError> {
         self.failure.clone().map_or(Ok(()), |error| Err(LogError::File(error)))
     }
@@ -212,7 +220,7 @@ impl<F: File> Log<F> {
     fn cut(&mut self, torn: Torn) -> Result<(), LogError> {
         let Torn { at, bytes, .. } = torn;
         file::write_zeros(&self.file, at, at + bytes).map_err(|error| self.fail(error))?;
-        self.sync().map(|_| ())
+        self.sync_file()
     }
 
     fn begin(&mut self, log_id: u64) -> Result<(), LogError> {

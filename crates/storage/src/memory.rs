@@ -41,7 +41,8 @@ struct Change {
 pub enum Crash {
     /// Nothing.
     Lose,
-    /// All: the process ended, the machine did not.
+    /// All: the process ended, the machine did not. It is still not synced, and the next
+    /// crash may lose it.
     Keep,
     /// The first so many bytes in the order of the writes: the last write is torn.
     KeepBytes(u64),
@@ -95,11 +96,11 @@ impl MemFile {
 
     /// The machine stops and starts again. Handles go on working: they are the new ones.
     pub fn crash(&self, crash: Crash) {
-        let disk = &mut *self.disk();
-        let changes = std::mem::take(&mut disk.changes);
         if crash == Crash::Keep {
             return;
         }
+        let disk = &mut *self.disk();
+        let changes = std::mem::take(&mut disk.changes);
         for change in changes.iter().rev() {
             change.undo(&mut disk.bytes);
         }

@@ -24,6 +24,8 @@ mod record;
 mod recover;
 mod scan;
 mod tail;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use error::{BatchError, Damage, RecoverError, Refusal, Refused};
 pub use format::{BATCH_BYTES, FILE_HEADER_BYTES, FORMAT_VERSION, file_header};
