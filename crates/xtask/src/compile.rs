@@ -44,8 +44,8 @@ pub(crate) fn all(debug_wasm: bool) -> Result<Compiled> {
         .map(|(package, name)| Ok((*name, module(&wasm, name).ok_or_else(|| no_module(package))?)))
         .collect::<Result<_>>()?;
     let program = program
-        .iter()
-        .find_map(|artifact| artifact.program.clone())
+        .into_iter()
+        .find_map(|artifact| artifact.program)
         .ok_or_else(|| anyhow!("cargo built no program `kvorum`"))?;
     Ok(Compiled { modules, program })
 }
@@ -87,6 +87,16 @@ fn finish(mut cargo: Child) -> Result<Vec<Artifact>> {
     Ok(artifacts)
 }
 
+/// Compiles one program for development and returns where it is.
+pub(crate) fn program(args: &[&str], name: &str) -> Result<PathBuf> {
+    let artifacts = finish(start(args)?)?;
+    artifacts
+        .into_iter()
+        .filter_map(|artifact| artifact.program)
+        .find(|program| program.file_stem().is_some_and(|stem| stem == name))
+        .ok_or_else(|| anyhow!("cargo built no program `{name}`"))
+}
+
 fn module(artifacts: &[Artifact], name: &str) -> Option<PathBuf> {
     artifacts
         .iter()
@@ -99,7 +109,7 @@ fn module(artifacts: &[Artifact], name: &str) -> Option<PathBuf> {
 }
 
 fn no_module(package: &str) -> anyhow::Error {
-    anyhow!("{package} made no .wasm: its Cargo.toml needs `crate-type = [\"cdylib\", \"rlib\"]`")
+    anyhow!("{package} made no .wasm: it needs a [[bin]] or `crate-type = [\"cdylib\", \"rlib\"]`")
 }
 
 /// Adds the wasm target to the pinned toolchain if it is missing.

@@ -8,7 +8,10 @@ mod root;
 mod run;
 mod site;
 mod size;
+mod test;
 mod up;
+
+use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
@@ -27,16 +30,20 @@ enum Command {
     Build(site::Options),
     /// Build, then serve the page, gRPC and the relay until Ctrl-C.
     Up(up::Options),
+    /// Run every test there is.
+    Test(test::Options),
     /// Put this machine's protoc where plain cargo and an editor find it (every command does).
     Setup,
 }
 
-fn main() -> Result<()> {
+fn main() -> Result<ExitCode> {
     let args = Args::parse();
     protoc::install(root::dir())?;
     match args.command {
-        Command::Build(options) => site::build(options).map(drop),
-        Command::Up(options) => up::up(&options),
-        Command::Setup => Ok(()),
+        Command::Build(options) => drop(site::build(options)?),
+        Command::Up(options) => up::up(&options)?,
+        Command::Test(options) => return test::test(&options),
+        Command::Setup => {}
     }
+    Ok(ExitCode::SUCCESS)
 }

@@ -1,0 +1,190 @@
+//! The table of steps: what each is, what it needs, how it runs.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, anyhow, bail};
+
+use super::count::Counts;
+use super::{Prepared, imports, tools};
+use crate::{compile, root, run, size};
+
+/// How much of a failed step's log is shown.
+const TAIL_LINES: usize = 80;
+
+/// What a step needs beyond Rust, in the order in which it is prepared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Need {
+    /// Chromium and chromedriver.
+    Chromium,
+    /// Node.js and the npm packages.
+    Node,
+    /// etcd, etcdctl and etcdutl.
+    Etcd,
+    /// The page, the node's wasm and the native program.
+    Site,
+    /// What runs a wasm test module in a browser.
+    WasmRunner,
+}
+
+/// One step. It returns what it counted even when it failed.
+pub(crate) struct Step {
+    /// For `--only`.
+    pub(crate) name: &'static str,
+    /// What it shows.
+    pub(crate) about: &'static str,
+    /// What has to be there.
+    pub(crate) needs: &'static [Need],
+    /// Runs it.
+    pub(crate) run: fn(&Prepared) -> (Counts, Result<()>),
+}
+
+/// Every step, the quick ones first.
+pub(crate) const STEPS: &[Step] = &[
+    Step { name: "native", about: "every crate's own tests", needs: &[Need::Etcd], run: native },
+    Step {
+        name: "imports",
+        about: "the node's wasm imports what worker/imports.txt lists",
+        needs: &[Need::Site],
+        run: |prepared| check(|| imports::check(site(prepared)?)),
+    },
+    Step {
+        name: "size",
+        about: "the first load is within its budgets",
+        needs: &[Need::Site],
+        run: |prepared| check(|| size::measure_dir(site(prepared)?)?.check()),
+    },
+    Step {
+        name: "wasm",
+        about: "the store, the log and the node inside a browser's Worker",
+        needs: &[Need::Chromium, Need::WasmRunner],
+        run: wasm,
+    },
+    Step {
+        name: "browser",
+        about: "clusters in tabs, driven by Playwright and the real etcdctl",
+        needs: &[Need::Chromium, Need::Node, Need::Etcd, Need::Site],
+        run: browser,
+    },
+];
+
+fn site(prepared: &Prepared) -> Result<&Path> {
+    prepared.site.as_ref().map(|site| site.dir.as_path()).context("the site is not built")
+}
+
+/// One check that is no suite of tests.
+fn check(check: impl FnOnce() -> Result<()>) -> (Counts, Result<()>) {
+    match check() {
+        Ok(()) => (Counts::ONE, Ok(())),
+        Err(error) => (Counts::default(), Err(error)),
+    }
+}
+
+fn native(prepared: &Prepared) -> (Counts, Result<()>) {
+    let mut cargo = run::cargo();
+    cargo.args(["test", "--workspace", "--no-fail-fast"]);
+    logged("native", tools::give(&mut cargo, &prepared.env), Counts::of_cargo)
+}
+
+fn wasm(prepared: &Prepared) -> (Counts, Result<()>) {
+    let mut cargo = run::cargo();
+    cargo.args(["test", "--no-fail-fast", "--target", compile::WASM]);
+    cargo.args(["--package", "kvorum-worker"]);
+    cargo.env("WASM_BINDGEN_TEST_WEBDRIVER_JSON", root::path("tests/webdriver.json"));
+    // Seconds for one module; a debug build in a browser on two busy cores takes its time.
+    cargo.env("WASM_BINDGEN_TEST_TIMEOUT", "300").env("WASM_BINDGEN_TEST_DRIVER_TIMEOUT", "30");
+    logged("wasm", tools::give(&mut cargo, &prepared.env), Counts::of_cargo)
+}
+
+fn browser(prepared: &Prepared) -> (Counts, Result<()>) {
+    let files = match test_files(&root::path("tests/browser")) {
+        Ok(files) => files,
+        Err(error) => return (Counts::default(), Err(error)),
+    };
+    let node = prepared.env.iter().find(|(name, _)| *name == "NODE").map(|(_, node)| node);
+    let mut command = run::command(node.map_or(Path::new("node"), PathBuf::as_path));
+    // One file at a time: several browsers on two cores would time each other out.
+    command.args(["--test", "--test-concurrency=1", "--test-reporter=tap"]).args(files);
+    logged("browser", tools::give(&mut command, &prepared.env), Counts::of_node)
+}
+
+/// The test files of a directory: `*.test.mjs`. Named one by one, because what Node makes of a
+/// directory changed between its versions.
+fn test_files(dir: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))? {
+        let path = entry?.path();
+        if path.to_string_lossy().ends_with(".test.mjs") {
+            files.push(path);
+        }
+    }
+    if files.is_empty() {
+        bail!("there is no *.test.mjs in {}", dir.display());
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Runs a command with all it prints going to the step's log, then counts in the log.
+pub(crate) fn logged(
+    name: &str,
+    command: &mut Command,
+    count: fn(&str) -> Counts,
+) -> (Counts, Result<()>) {
+    let path = root::target().join("test-logs").join(format!("{name}.log"));
+    let result = run_into(command, &path);
+    let log = fs::read(&path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let log = log.unwrap_or_default();
+    let counts = count(&log);
+    let result = result
+        .map_err(|error| anyhow!("{error:#}\n{}\n  (all of it: {})", tail(&log), path.display()));
+    (counts, result)
+}
+
+fn run_into(command: &mut Command, log: &Path) -> Result<()> {
+    fs::create_dir_all(log.parent().unwrap_or(log))?;
+    let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+    run::run(command.stdout(file.try_clone()?).stderr(file))
+}
+
+fn tail(log: &str) -> String {
+    let lines: Vec<&str> = log.lines().collect();
+    let from = lines.len().saturating_sub(TAIL_LINES);
+    lines[from..].iter().map(|line| format!("  | {line}")).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Counts, STEPS, logged, tail, test_files};
+    use crate::run;
+
+    #[test]
+    fn names_are_unique() {
+        let mut names: Vec<_> = STEPS.iter().map(|step| step.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), STEPS.len());
+    }
+
+    #[test]
+    fn a_failing_program_is_counted_and_quoted() {
+        let script = "echo 'test result: FAILED. 2 passed; 1 failed; 0 ignored'; exit 1";
+        let mut command = run::command("sh");
+        let (counts, result) = logged("self-test", command.args(["-c", script]), Counts::of_cargo);
+        assert_eq!(counts, Counts { passed: 2, failed: 1 });
+        assert!(result.unwrap_err().to_string().contains("| test result: FAILED"));
+    }
+
+    #[test]
+    fn a_long_log_is_cut_at_its_head() {
+        let log: String = (0..200).map(|n| format!("line {n}\n")).collect();
+        let tail = tail(&log);
+        assert!(tail.contains("line 199") && !tail.contains("line 100\n"));
+    }
+
+    #[test]
+    fn a_directory_without_tests_is_an_error() {
+        assert!(test_files(&crate::root::path("crates")).is_err());
+    }
+}
