@@ -91,3 +91,37 @@ fn varint_len(value: u64) -> usize {
     let bits = u64::BITS - value.leading_zeros();
     bits.div_ceil(7).max(1) as usize
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Store;
+
+    #[test]
+    fn the_size_of_a_row_is_the_length_of_its_encoding() {
+        let mut store = Store::new();
+        let mut put = |key: &'static [u8], value: Vec<u8>| {
+            let request = api::kv::PutRequest {
+                key: key.into(),
+                value: value.into(),
+                ..api::kv::PutRequest::default()
+            };
+            store.put(&request).unwrap();
+        };
+        put(b"a", vec![]);
+        put(b"a", vec![1; 127]);
+        put(b"bc", vec![1; 128]);
+        put(b"bc", vec![1; 70_000]);
+        let delete = api::kv::DeleteRangeRequest {
+            key: b"a".as_slice().into(),
+            range_end: b"\0".as_slice().into(),
+            prev_kv: false,
+        };
+        store.delete_range(&delete).unwrap();
+        let mut bytes = Vec::new();
+        for (at, written) in store.rows.scan(0, i64::MAX) {
+            row(at, written, &mut bytes);
+        }
+        assert_eq!(bytes.len() as u64, store.bytes());
+    }
+}

@@ -45,6 +45,8 @@ mod rows;
 mod size;
 mod span;
 mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod txn;
 mod watch;
 mod write;

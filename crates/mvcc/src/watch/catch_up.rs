@@ -2,19 +2,12 @@
 
 use std::ops::Bound;
 
-use api::limits;
 use api::watch::{Event, WatchResponse};
 
-use super::{Watch, WatchKey, Watchers, event};
+use super::{Pace, Watch, WatchKey, Watchers, event};
 use crate::rows::Revision;
 use crate::span::Span;
 use crate::store::Store;
-
-/// Rows that one step reads, over all watches.
-const STEP_ROWS: usize = 10 * limits::WATCH_BATCH_EVENTS;
-
-/// What one answer may weigh before it ends with its revision.
-const BATCH_BYTES: usize = limits::RAFT_BATCH_BYTES;
 
 /// A part of history, as one watch sees it.
 struct Slice {
@@ -32,11 +25,11 @@ impl Watchers {
         let mut rows = 0;
         // Each at most once: whoever has many events waits for the next step.
         for _ in 0..self.behind.len() {
-            if rows >= STEP_ROWS {
+            if rows >= self.pace.step_rows {
                 break;
             }
             let Some(key) = self.next_turn() else { break };
-            rows += self.read_on(store, key, STEP_ROWS - rows);
+            rows += self.read_on(store, key, self.pace.step_rows - rows);
         }
     }
 
@@ -49,14 +42,14 @@ impl Watchers {
 
     /// Lets one watch read on; says how many rows it read, at least 1.
     fn read_on(&mut self, store: &Store, key: WatchKey, budget: usize) -> usize {
-        let seen = self.seen;
+        let (seen, pace) = (self.seen, Pace { step_rows: budget, ..self.pace });
         let Some(watch) = self.watch(key) else { return 1 };
         let Some(next) = watch.behind else { return 1 };
         if next < store.compact_revision() {
             self.compacted(store, key);
             return 1;
         }
-        let slice = slice(store, watch, next, seen, budget);
+        let slice = slice(store, watch, next, seen, pace);
         watch.behind = slice.next;
         if slice.next.is_none() {
             let span = watch.span.clone();
@@ -85,7 +78,7 @@ impl Watchers {
 }
 
 /// Reads history from `next` up to `seen`, or until a revision ends and it is enough.
-fn slice(store: &Store, watch: &Watch, next: i64, seen: i64, budget: usize) -> Slice {
+fn slice(store: &Store, watch: &Watch, next: i64, seen: i64, pace: Pace) -> Slice {
     let mut slice = Slice { events: Vec::new(), rows: 0, next: None };
     let mut bytes = 0;
     let mut revision = next;
@@ -100,9 +93,9 @@ fn slice(store: &Store, watch: &Watch, next: i64, seen: i64, budget: usize) -> S
         _ => Some(store.rows.scan(next, seen).map(|(at, _)| at)),
     };
     for at in of_key.chain(of_all.into_iter().flatten()) {
-        let enough = slice.events.len() >= limits::WATCH_BATCH_EVENTS
-            || bytes >= BATCH_BYTES
-            || slice.rows >= budget;
+        let enough = slice.events.len() >= pace.batch_events
+            || bytes >= pace.batch_bytes
+            || slice.rows >= pace.step_rows;
         if at.main != revision && enough {
             slice.next = Some(at.main);
             break;

@@ -2,19 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use api::limits;
 use api::watch::Event;
 
 use super::{WatchKey, Watchers, event};
 use crate::store::Store;
 
-/// Events told at once, over all watches. Whoever would get more reads it from history.
-const LIVE_EVENTS: usize = 10 * limits::WATCH_BATCH_EVENTS;
-
 /// What one watch gets of this round.
 #[derive(Default)]
 struct Batch {
     events: Vec<Event>,
+    /// What the events weigh.
+    bytes: usize,
     /// The watch gets no more: it reads on from this revision.
     behind: Option<i64>,
 }
@@ -53,11 +51,14 @@ impl Watchers {
                     continue;
                 }
                 let within = batch.events.last().is_some_and(|e| e.kv.mod_revision == at.main);
-                let full = told >= LIVE_EVENTS || batch.events.len() >= limits::WATCH_BATCH_EVENTS;
+                let full = told >= self.pace.live_events
+                    || batch.events.len() >= self.pace.batch_events
+                    || batch.bytes >= self.pace.batch_bytes;
                 // Only between revisions: one is told whole.
                 if !within && (session.held || full) {
                     batch.behind = Some(at.main);
                 } else if let Some(event) = event::event(store, watch, row) {
+                    batch.bytes += event::weight(&event);
                     batch.events.push(event);
                     told += 1;
                 }

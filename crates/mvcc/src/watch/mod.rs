@@ -21,6 +21,7 @@ mod request;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use api::limits;
 use api::watch::{Event, WatchResponse};
 
 use crate::span::Span;
@@ -57,6 +58,26 @@ struct Session {
     held: bool,
 }
 
+/// How much is done at once.
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    /// Events in one answer: it ends with the revision that reaches this.
+    batch_events: usize,
+    /// Bytes in one answer, about; as above.
+    batch_bytes: usize,
+    /// Events told live at once, over all watches. Whoever would get more reads it from history.
+    live_events: usize,
+    /// Rows of history that one step reads, over all watches.
+    step_rows: usize,
+}
+
+const PACE: Pace = Pace {
+    batch_events: limits::WATCH_BATCH_EVENTS,
+    batch_bytes: 1024 * 1024,
+    live_events: 10 * limits::WATCH_BATCH_EVENTS,
+    step_rows: 10 * limits::WATCH_BATCH_EVENTS,
+};
+
 /// What [`Watchers::step`] hands out.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Step {
@@ -80,6 +101,7 @@ pub struct Watchers {
     turn: WatchKey,
     /// Synced watches were told everything up to this revision.
     seen: i64,
+    pace: Pace,
     out: Vec<(u64, WatchResponse)>,
 }
 
@@ -93,8 +115,16 @@ impl Watchers {
             behind: BTreeSet::new(),
             turn: (0, i64::MIN),
             seen: store.revision(),
+            pace: PACE,
             out: Vec::new(),
         }
+    }
+
+    /// No watches, that are served in small slices.
+    #[cfg(feature = "testing")]
+    pub fn with_pace(store: &Store, events: usize, rows: usize) -> Self {
+        let pace = Pace { batch_events: events, live_events: rows, step_rows: rows, ..PACE };
+        Self { pace, ..Self::new(store) }
     }
 
     /// How many watches there are.
@@ -122,7 +152,7 @@ impl Watchers {
     /// instead of filling memory; they read on from history when it is let go. Answers to its
     /// requests come all the same.
     pub fn hold(&mut self, session: u64, held: bool) {
-        let Some(state) = self.sessions.get_mut(&session) else { return };
+        let state = self.sessions.entry(session).or_default();
         state.held = held;
         let behind = state.watches.iter().filter(|(_, watch)| watch.behind.is_some());
         for (id, _) in behind {
@@ -164,6 +194,12 @@ impl Watchers {
         self.changed(store);
         self.catch_up(store);
         Step { messages: std::mem::take(&mut self.out), more: !self.behind.is_empty() }
+    }
+
+    /// Hands out the answers that are ready, without a step of any watch.
+    #[cfg(feature = "testing")]
+    pub(crate) fn take_answers(&mut self) -> Vec<(u64, WatchResponse)> {
+        std::mem::take(&mut self.out)
     }
 
     fn watch(&mut self, (session, id): WatchKey) -> Option<&mut Watch> {

@@ -1,0 +1,204 @@
+//! Golden scripts: commands to a store and its watches, and what comes of them.
+//!
+//! [`run`] is a function of a string, so that the same scripts run natively and in wasm.
+//!
+//! ```text
+//!  put a=1 [lease=N] [prev_kv] [ignore_value] [ignore_lease]
+//!  put a size=N                             a value of N bytes
+//!  get KEYS [limit=N] [rev=N] [order=asc|desc] [by=key|version|create|mod|value]
+//!           [keys_only] [count_only] [min_mod=N] [max_mod=N] [min_create=N] [max_create=N]
+//!  del KEYS [prev_kv]
+//!  txn NAME if COMPARE… then OP… else OP…    each compare and operation is one quoted word
+//!  define NAME if … then … else …            for the operation "txn NAME"
+//!  compact REV     hash [rev=N]     status     rows
+//!  fill PREFIX N                             puts N keys, each at its own revision
+//!  pace EVENTS ROWS                          small slices: events in an answer, rows in a step
+//!  watch KEYS [session=N] [id=N] [rev=N] [no_put] [no_delete] [prev_kv] [progress] [fragment]
+//!  cancel ID [session=N]   progress [session=N]   end|hold|release [session=N]
+//!  changed   step   drain   notify           what Watchers does
+//!
+//!  KEYS     a   or  a..c   or  a..  (from a on)   or  a*  (all that begin with it)
+//!  COMPARE  "version(KEYS) = 1", create, mod, lease, value; with =, !=, <, >
+//! ```
+//!
+//! A request goes through [`check`](crate::check) first, unless the command has the tag
+//! `[unchecked]`.
+
+mod args;
+mod print;
+mod txn;
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fmt::Write as _;
+
+use api::kv::{PutRequest, TxnRequest};
+use api::session::Request;
+use api::watch::{WatchCreateRequest, WatchRequest};
+
+use crate::{Step, Store, Watchers, check};
+use args::Args;
+
+/// Runs a script and answers it with its output filled in, or with what is wrong with it.
+pub fn run(script: &str) -> String {
+    let mut runner = Runner::new();
+    goldenscript::generate(&mut runner, script).unwrap_or_else(|error| error.to_string())
+}
+
+type Outcome = Result<String, Box<dyn Error>>;
+
+struct Runner {
+    store: Store,
+    watchers: Watchers,
+    defined: BTreeMap<String, TxnRequest>,
+}
+
+impl Runner {
+    fn new() -> Self {
+        let store = Store::new();
+        let watchers = Watchers::new(&store);
+        Self { store, watchers, defined: BTreeMap::new() }
+    }
+
+    fn request(&mut self, request: &Request, unchecked: bool) -> Outcome {
+        if !unchecked {
+            check::request(request)?;
+        }
+        Ok(match request {
+            Request::Range(range) => print::range(&self.store.range(range)?),
+            Request::Put(put) => print::put(&self.store.put(put)?),
+            Request::DeleteRange(delete) => print::delete_range(&self.store.delete_range(delete)?),
+            Request::Txn(txn) => self.txn(txn)?,
+            Request::MemberList(_) | Request::Status => String::new(),
+        })
+    }
+
+    /// Runs a transaction; one that only reads both ways, which must agree.
+    fn txn(&mut self, txn: &TxnRequest) -> Outcome {
+        let read = check::is_read_only(txn).then(|| self.store.txn_read(txn));
+        let written = self.store.txn(txn);
+        if read.is_some_and(|read| read != written) {
+            return Err("txn_read and txn differ".into());
+        }
+        let mut output = print::txn(&written?);
+        if check::is_read_only(txn) {
+            let kind = if check::is_serializable(txn) { "serializable" } else { "linearizable" };
+            writeln!(output, "read only, {kind}")?;
+        }
+        Ok(output)
+    }
+
+    fn fill(&mut self, args: &mut Args) -> Outcome {
+        let prefix = args.word()?;
+        let count: usize = args.word()?.parse()?;
+        let digits = count.to_string().len();
+        for n in 0..count {
+            let key = format!("{prefix}{n:0digits$}").into_bytes().into();
+            self.store.put(&PutRequest { key, ..PutRequest::default() })?;
+        }
+        Ok(format!("rev={}\n", self.store.revision()))
+    }
+
+    fn watch(&mut self, args: &mut Args) -> Outcome {
+        let session = args.number("session")?.unwrap_or(1);
+        let (key, range_end) = args.keys()?;
+        let create = WatchCreateRequest {
+            key,
+            range_end,
+            start_revision: args.number("rev")?.unwrap_or_default(),
+            progress_notify: args.flag("progress"),
+            no_put: args.flag("no_put"),
+            no_delete: args.flag("no_delete"),
+            prev_kv: args.flag("prev_kv"),
+            watch_id: args.number("id")?.unwrap_or_default(),
+            fragment: args.flag("fragment"),
+        };
+        self.watchers.request(&self.store, session, &WatchRequest::Create(create));
+        Ok(self.answers())
+    }
+
+    fn on_watches(&mut self, name: &str, args: &mut Args) -> Outcome {
+        let session = args.number("session")?.unwrap_or(1);
+        match name {
+            "cancel" => {
+                let request = WatchRequest::Cancel(args.word()?.parse()?);
+                self.watchers.request(&self.store, session, &request);
+            }
+            "progress" => self.watchers.request(&self.store, session, &WatchRequest::Progress),
+            "notify" => self.watchers.notify_progress(&self.store),
+            "changed" => self.watchers.changed(&self.store),
+            "end" => self.watchers.end(session),
+            "hold" => self.watchers.hold(session, true),
+            _ => self.watchers.hold(session, false),
+        }
+        Ok(self.answers())
+    }
+
+    /// What the last request left to say, without a step of any watch.
+    fn answers(&mut self) -> String {
+        print::messages(&self.watchers.take_answers())
+    }
+
+    fn step(&mut self) -> String {
+        let Step { messages, more } = self.watchers.step(&self.store);
+        let mut output = print::messages(&messages);
+        if more {
+            output.push_str("more\n");
+        }
+        output
+    }
+
+    fn drain(&mut self) -> String {
+        let mut output = String::new();
+        loop {
+            let Step { messages, more } = self.watchers.step(&self.store);
+            output.push_str(&print::messages(&messages));
+            if !more {
+                return output;
+            }
+        }
+    }
+}
+
+impl goldenscript::Runner for Runner {
+    type Command = goldenscript::Command;
+
+    fn run(&mut self, command: &Self::Command, context: &goldenscript::Context) -> Outcome {
+        let args = &mut Args::of(command);
+        let unchecked = context.tags.contains("unchecked");
+        let output = match command.name.as_str() {
+            "txn" => {
+                let request = Request::Txn(txn::parse(args, &self.defined)?);
+                self.request(&request, unchecked)?
+            }
+            "define" => {
+                let name = args.word()?;
+                let txn = txn::parse(args, &self.defined)?;
+                self.defined.insert(name, txn);
+                String::new()
+            }
+            "compact" => {
+                self.store.compact(args.word()?.parse()?)?;
+                print::status(&self.store)
+            }
+            "hash" => print::hash(self.store.hash(args.number("rev")?.unwrap_or_default())?),
+            "status" => print::status(&self.store),
+            "rows" => print::rows(&self.store),
+            "fill" => self.fill(args)?,
+            "pace" => {
+                let (events, rows) = (args.word()?.parse()?, args.word()?.parse()?);
+                self.watchers = Watchers::with_pace(&self.store, events, rows);
+                String::new()
+            }
+            "watch" => self.watch(args)?,
+            "step" => self.step(),
+            "drain" => self.drain(),
+            name @ ("cancel" | "progress" | "notify" | "changed" | "end" | "hold" | "release") => {
+                self.on_watches(name, args)?
+            }
+            name => self.request(&args::request(name, args)?, unchecked)?,
+        };
+        args.finish()?;
+        Ok(output)
+    }
+}
