@@ -1,0 +1,98 @@
+//! The command line.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Parser, Subcommand};
+use http::uri::Authority;
+
+/// etcd, wherever WebAssembly runs.
+#[derive(Debug, Parser)]
+#[command(name = "kvorum", version)]
+pub(crate) struct Args {
+    /// What to log to stderr: error, warn, info, debug, or a filter as `kvorum=debug`
+    #[arg(long, global = true, env = "KVORUM_LOG", default_value = "warn")]
+    pub(crate) log: String,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to run.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Serve the page, the relay between its members, and etcd's API, without a member of its own
+    Hub(HubArgs),
+}
+
+/// How to run a hub.
+#[derive(Debug, clap::Args)]
+pub(crate) struct HubArgs {
+    /// Where to listen; several with commas between them
+    #[arg(long, value_delimiter = ',', default_value = "http://127.0.0.1:2379")]
+    pub(crate) listen_client_urls: Vec<ListenUrl>,
+    /// Where the hub keeps which cluster owns which name; made when missing
+    #[arg(long, value_name = "DIR", default_value = "hub.kvorum")]
+    pub(crate) data_dir: PathBuf,
+    /// The page's files
+    #[arg(long, value_name = "DIR")]
+    pub(crate) site: Option<PathBuf>,
+}
+
+/// An address to listen on, as `http://HOST:PORT`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ListenUrl {
+    /// A name or an address, without brackets.
+    pub(crate) host: String,
+    /// 0 takes any free port.
+    pub(crate) port: u16,
+}
+
+impl ListenUrl {
+    /// The host, where it is no name.
+    pub(crate) fn ip(&self) -> Option<IpAddr> {
+        self.host.parse().ok()
+    }
+}
+
+impl FromStr for ListenUrl {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.starts_with("https://") {
+            return Err("TLS is not served yet; use http://".into());
+        }
+        let rest = text.strip_prefix("http://").ok_or("it must look like http://HOST:PORT")?;
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        let authority: Authority = rest.parse().map_err(|e| format!("{e}"))?;
+        let port = authority.port_u16().ok_or("it names no port")?;
+        if authority.as_str().contains('@') {
+            return Err("it must look like http://HOST:PORT".into());
+        }
+        let host = authority.host().trim_start_matches('[').trim_end_matches(']');
+        Ok(Self { host: host.to_ascii_lowercase(), port })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn listen_urls() {
+        let url = |host: &str, port| Ok(ListenUrl { host: host.into(), port });
+        assert_eq!("http://127.0.0.1:2379".parse(), url("127.0.0.1", 2379));
+        assert_eq!("http://[::1]:80/".parse(), url("::1", 80));
+        assert_eq!("http://My.Host:0".parse(), url("my.host", 0));
+        for wrong in ["127.0.0.1:2379", "https://h:1", "http://h", "http://", "http://u@h:1"] {
+            assert!(wrong.parse::<ListenUrl>().is_err(), "{wrong}");
+        }
+    }
+}

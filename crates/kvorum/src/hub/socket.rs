@@ -1,0 +1,166 @@
+//! A WebSocket's end of a link: binary messages are frames, one each.
+//!
+//! A socket whose other end fell asleep looks open for minutes. So the hub pings, and one that
+//! says nothing for [`SILENCE_MAX`] is gone.
+
+use std::time::Duration;
+
+use api::frame::{CloseCode, Frame};
+use api::{Bytes, limits};
+use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use futures_util::SinkExt;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
+
+use super::link::{Link, Outgoing};
+use super::stop::Stop;
+
+/// How often the hub asks whether the other end is there.
+const PING_EVERY: Duration = Duration::from_secs(2);
+/// Silence after which it is not. Browsers answer a ping at once, also for a hidden tab.
+const SILENCE_MAX: Duration = Duration::from_secs(8);
+/// How long the socket may take for one batch of frames.
+const WRITE_MAX: Duration = Duration::from_secs(8);
+/// How long the other end may take to answer a close.
+const CLOSE_MAX: Duration = Duration::from_secs(1);
+/// Bytes of one message that are still read, to refuse it in order. A larger one is cut off.
+pub(crate) const READ_BYTES: usize = 2 * limits::FRAME_BYTES;
+/// Frames that are handed to the socket before it is flushed.
+const WRITE_BATCH: usize = 128;
+/// Bytes of text that a close frame holds.
+const CLOSE_REASON_BYTES: usize = 123;
+/// The hub ends: WebSocket's own code for "going away".
+const GOING_AWAY: u16 = 1001;
+
+/// How a socket ends.
+enum End {
+    /// It is gone, or as good as that.
+    Gone,
+    /// The other end is told.
+    Told { code: u16, reason: String },
+    /// The other end is told twice: by a frame and by the close.
+    Refused { code: CloseCode, reason: String },
+    /// It sends a message that is not read to its end.
+    CutOff,
+}
+
+/// Serves one socket until it ends.
+pub(crate) async fn serve(mut socket: WebSocket, link: Link, stop: Stop) {
+    let end = exchange(&mut socket, link, stop).await;
+    let cut_off = matches!(end, End::CutOff);
+    let (code, reason) = match end {
+        End::Gone => return,
+        End::Told { code, reason } => (code, reason),
+        End::Refused { code, reason } => refuse(&mut socket, code, reason).await,
+        End::CutOff => {
+            let reason = format!("a message of more than {READ_BYTES} bytes");
+            refuse(&mut socket, CloseCode::TooLarge, reason).await
+        }
+    };
+    // Whoever is gone meanwhile need not be told.
+    let _ = timeout(CLOSE_MAX, close(&mut socket, code, &reason)).await;
+    if cut_off {
+        // There are unread bytes, and closing now would reset the socket and take our words
+        // back.
+        sleep(CLOSE_MAX).await;
+    }
+}
+
+/// Tells by a frame why the socket will close: a close frame may be too short for it.
+async fn refuse(socket: &mut WebSocket, code: CloseCode, reason: String) -> (u16, String) {
+    let frame = Frame::Refused { code, reason: reason.clone() }.encode();
+    // A socket that takes no frame takes no close either, and that is tried next.
+    let _ = timeout(CLOSE_MAX, socket.feed(Message::Binary(frame.into()))).await;
+    (code as u16, reason)
+}
+
+async fn exchange(socket: &mut WebSocket, mut link: Link, mut stop: Stop) -> End {
+    let to_relay = link.sender();
+    let mut ping = interval(PING_EVERY);
+    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut heard = Instant::now();
+    loop {
+        tokio::select! {
+            message = socket.recv() => {
+                heard = Instant::now();
+                match frame_of(message) {
+                    Ok(None) => {}
+                    Ok(Some(frame)) => {
+                        if to_relay.send(frame).await.is_err() {
+                            return End::Gone;
+                        }
+                    }
+                    Err(end) => return end,
+                }
+            }
+            next = link.next() => match next {
+                None => return End::Gone,
+                Some(next) => match timeout(WRITE_MAX, write(socket, &mut link, next)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(end)) => return end,
+                    Err(_) => return End::Gone,
+                },
+            },
+            _ = ping.tick() => {
+                if heard.elapsed() > SILENCE_MAX {
+                    tracing::info!("a socket is silent; closed");
+                    return End::Gone;
+                }
+                if socket.send(Message::Ping(Bytes::new())).await.is_err() {
+                    return End::Gone;
+                }
+            }
+            () = stop.ordered() => {
+                return End::Told { code: GOING_AWAY, reason: "the hub stops".into() };
+            }
+        }
+    }
+}
+
+/// The frame that a message is, or nothing if it is one of WebSocket's own.
+fn frame_of(message: Option<Result<Message, axum::Error>>) -> Result<Option<Bytes>, End> {
+    match message {
+        Some(Ok(Message::Binary(frame))) if frame.len() > limits::FRAME_BYTES => {
+            let reason =
+                format!("frame of {} bytes; the limit is {}", frame.len(), limits::FRAME_BYTES);
+            Err(End::Refused { code: CloseCode::TooLarge, reason })
+        }
+        Some(Ok(Message::Binary(frame))) => Ok(Some(frame)),
+        Some(Ok(Message::Text(_))) => Err(End::Refused {
+            code: CloseCode::Malformed,
+            reason: "a text message; frames are binary".into(),
+        }),
+        Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(None),
+        Some(Ok(Message::Close(_))) | None => Err(End::Gone),
+        Some(Err(error)) if error.to_string().contains("too long") => Err(End::CutOff),
+        Some(Err(_)) => Err(End::Gone),
+    }
+}
+
+/// Writes what is there, in one go.
+async fn write(socket: &mut WebSocket, link: &mut Link, first: Outgoing) -> Result<(), End> {
+    let mut next = Some(first);
+    let mut written = 0;
+    while let Some(outgoing) = next {
+        match outgoing {
+            Outgoing::Close { code, reason } => {
+                return Err(End::Told { code: code as u16, reason });
+            }
+            Outgoing::Frame(frame) => {
+                socket.feed(Message::Binary(frame)).await.map_err(|_| End::Gone)?;
+            }
+        }
+        written += 1;
+        next = if written < WRITE_BATCH { link.try_next() } else { None };
+    }
+    socket.flush().await.map_err(|_| End::Gone)
+}
+
+/// Says why and waits for the other end to have heard it.
+async fn close(socket: &mut WebSocket, code: u16, reason: &str) {
+    let reason = &reason[..reason.floor_char_boundary(CLOSE_REASON_BYTES)];
+    let close = CloseFrame { code, reason: reason.into() };
+    if socket.send(Message::Close(Some(close))).await.is_err() {
+        return;
+    }
+    while let Some(Ok(_)) = socket.recv().await {}
+}
