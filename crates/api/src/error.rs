@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The result of anything that etcd's API can refuse.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// gRPC status codes, by their number on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -201,6 +201,8 @@ pub struct Hello {
     pub token: String,
     /// Who speaks.
     pub me: Presence,
+    /// The run that is meant, if the sender knows one: an original and its copy share a name.
+    pub to: Option<Boot>,
     /// The sender's last log index. A directory that was rolled back gives itself away by it.
     pub last_index: u64,
     /// To be answered.

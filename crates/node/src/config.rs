@@ -1,0 +1,94 @@
+//! What a node is started with.
+
+use api::identity::Incarnation;
+
+/// A way to reach others, numbered by the host: a relay's socket, a peer's, a port.
+pub type LinkId = u32;
+
+/// Who the node is and how it keeps time.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The cluster's name.
+    pub cluster: String,
+    /// Tells clusters of the same name and members apart.
+    pub token: String,
+    /// This member's name, one of `initial`.
+    pub name: String,
+    /// The names of the members that form the cluster. The first by order decides the list.
+    pub initial: Vec<String>,
+    /// Those of `initial` that do not vote. Empty, until membership can change.
+    pub learners: Vec<String>,
+    /// The number of this directory if it turns out to be empty: random, from the host.
+    pub incarnation: Incarnation,
+    /// Random, drawn by the host for this run.
+    pub nonce: u64,
+    /// Seeds everything else that must look random. The same seed and inputs give the same
+    /// outputs.
+    pub seed: u64,
+    /// The build of the page that this member runs in; empty elsewhere.
+    pub build: String,
+    /// Intervals.
+    pub timing: Timing,
+}
+
+/// Intervals, in milliseconds. Names and defaults are etcd's.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// How often a leader speaks to its followers; also one raft tick.
+    pub heartbeat_ms: u64,
+    /// How long a follower hears nothing before it stands for election.
+    pub election_ms: u64,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self { heartbeat_ms: 100, election_ms: 1000 }
+    }
+}
+
+impl Timing {
+    /// Ticks of an election timeout. raft's smallest is 10.
+    pub(crate) fn election_ticks(&self) -> usize {
+        usize::try_from(self.election_ms / self.heartbeat_ms.max(1)).unwrap_or(10).max(10)
+    }
+
+    /// How long a request may wait: etcd's `ReqTimeout`, 5 s and two election timeouts.
+    pub(crate) fn request_ms(&self) -> u64 {
+        5000 + 2 * self.election_ms
+    }
+
+    /// After this long an attempt to read through the leader is made anew, as in etcd.
+    pub(crate) fn read_retry_ms(&self) -> u64 {
+        500
+    }
+}
+
+/// Why a node cannot start from what its directory holds.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// The configuration makes no sense.
+    #[error("{0}")]
+    Config(String),
+    /// The directory is another member's.
+    #[error(
+        "this directory belongs to member {found:?} of cluster {found_cluster:?}, not to member \
+         {wanted:?} of {wanted_cluster:?}; give it its own name, or give this member another \
+         directory"
+    )]
+    Foreign {
+        /// The member in the directory.
+        found: String,
+        /// The cluster in the directory.
+        found_cluster: String,
+        /// The member that was asked for.
+        wanted: String,
+        /// The cluster that was asked for.
+        wanted_cluster: String,
+    },
+    /// The log contradicts itself.
+    #[error(
+        "the log cannot be right: {0}; restore this member's directory, or remove it and \
+             let the others tell what can be done"
+    )]
+    Corrupt(String),
+}

@@ -1,0 +1,124 @@
+//! Nothing from outside reaches raft unchecked: the crate trusts its peers and panics on
+//! messages that an honest one does not send. What is refused here is dropped; nobody else
+//! notices.
+
+use raft::eraftpb::{Entry, EntryType, Message, MessageType};
+
+/// What a message is held against.
+pub(crate) struct Guard<'a> {
+    /// This member.
+    pub(crate) id: u64,
+    /// The member whose frame the message came in.
+    pub(crate) sender: u64,
+    /// Voters and learners.
+    pub(crate) members: &'a [u64],
+    /// This member's term.
+    pub(crate) term: u64,
+    /// This member's last index.
+    pub(crate) last_index: u64,
+}
+
+/// Terms grow by elections. A jump this large is no cluster's life but a broken message, and
+/// would bring the counter near its end.
+const TERM_JUMP: u64 = 1 << 40;
+
+impl Guard<'_> {
+    /// Why raft must not see the message, if so.
+    pub(crate) fn check(&self, message: &Message) -> Result<(), &'static str> {
+        if message.to != self.id {
+            return Err("it is addressed to another member");
+        }
+        if message.from != self.sender {
+            return Err("it names another sender than its frame");
+        }
+        if message.from == self.id || !self.members.contains(&message.from) {
+            return Err("its sender is no other member");
+        }
+        if message.term == 0 && message.msg_type() != MessageType::MsgReadIndex {
+            return Err("it has no term");
+        }
+        if message.term > self.term.saturating_add(TERM_JUMP) {
+            return Err("its term is out of reach");
+        }
+        self.check_kind(message)
+    }
+
+    fn check_kind(&self, message: &Message) -> Result<(), &'static str> {
+        use MessageType as M;
+        match message.msg_type() {
+            M::MsgAppend => check_entries(message),
+            M::MsgHeartbeat if message.commit > self.last_index => {
+                Err("it commits beyond this log")
+            }
+            M::MsgAppendResponse if message.index > self.last_index => {
+                Err("it acknowledges beyond this log")
+            }
+            M::MsgReadIndex | M::MsgReadIndexResp => check_read(message),
+            M::MsgHeartbeat
+            | M::MsgHeartbeatResponse
+            | M::MsgAppendResponse
+            | M::MsgRequestVote
+            | M::MsgRequestVoteResponse
+            | M::MsgRequestPreVote
+            | M::MsgRequestPreVoteResponse
+            | M::MsgTimeoutNow => no_entries(message),
+            // Proposals travel in frames of their own; there are no snapshots yet; the rest
+            // never leaves its member.
+            M::MsgPropose
+            | M::MsgSnapshot
+            | M::MsgTransferLeader
+            | M::MsgHup
+            | M::MsgBeat
+            | M::MsgUnreachable
+            | M::MsgSnapStatus
+            | M::MsgCheckQuorum => Err("no peer sends this kind"),
+        }
+    }
+}
+
+fn no_entries(message: &Message) -> Result<(), &'static str> {
+    match message.entries.as_slice() {
+        [] => Ok(()),
+        _ => Err("it holds entries where there are none"),
+    }
+}
+
+/// One entry, whose data is the context of the read.
+fn check_read(message: &Message) -> Result<(), &'static str> {
+    match message.entries.as_slice() {
+        [entry] if !entry.data.is_empty() => Ok(()),
+        _ => Err("a read needs its context"),
+    }
+}
+
+/// Contiguous from the index before, in terms that do not fall and do not pass the message's.
+fn check_entries(message: &Message) -> Result<(), &'static str> {
+    if message.log_term > message.term {
+        return Err("its log is of a later term than itself");
+    }
+    let mut before = (message.index, message.log_term);
+    for entry in &message.entries {
+        check_entry(entry, before)?;
+        before = (entry.index, entry.term);
+    }
+    match before.1 <= message.term {
+        true => Ok(()),
+        false => Err("its entries are of a later term than itself"),
+    }
+}
+
+fn check_entry(entry: &Entry, (index, term): (u64, u64)) -> Result<(), &'static str> {
+    if index.checked_add(1) != Some(entry.index) {
+        return Err("its entries are not contiguous");
+    }
+    if entry.term < term || entry.term == 0 {
+        return Err("the terms of its entries fall");
+    }
+    match entry.entry_type() {
+        EntryType::EntryNormal => Ok(()),
+        // Membership does not change yet.
+        EntryType::EntryConfChange | EntryType::EntryConfChangeV2 => {
+            Err("its entries change the membership")
+        }
+    }
+}

@@ -1,0 +1,272 @@
+//! Frames: what links carry to the parts of a node.
+
+use api::frame::{Attach, Attachee, CloseCode, Frame, PeerBody, Presence, Route, decode_body};
+use api::identity::{Boot, Formation, RaftId};
+
+use crate::config::LinkId;
+use crate::greeting::{Action, Greeting, is_for};
+use crate::node::{Node, Phase};
+use crate::outbox::Then;
+use crate::raft_node::RaftNode;
+use crate::sessions::Origin;
+
+impl Node {
+    pub(crate) fn link_up(&mut self, link: LinkId) {
+        self.peers.link_up(link);
+        self.attach(link);
+    }
+
+    pub(crate) fn link_down(&mut self, link: LinkId) {
+        self.peers.link_down(link);
+        self.outbox.drop_link(link);
+        for session in self.state.sessions.end_link(link) {
+            self.state.watchers.end(session);
+        }
+    }
+
+    /// Shows this member to all relays: it starts, or its cluster has formed.
+    pub(crate) fn attach_all(&mut self) {
+        let links: Vec<LinkId> = self.peers.links().collect();
+        links.into_iter().for_each(|link| self.attach(link));
+    }
+
+    fn attach(&mut self, link: LinkId) {
+        if matches!(self.phase, Phase::Starting) {
+            return;
+        }
+        let attach = Frame::Attach(Attach {
+            cluster: self.config.cluster.clone(),
+            build: self.config.build.clone(),
+            who: Attachee::Member(self.identity.presence()),
+        });
+        self.outbox.send_identity(link, attach.encode());
+    }
+
+    /// A frame came in. What is not one, or has no business here, is dropped: behind a relay
+    /// the sender is not who holds the link.
+    pub(crate) fn frame(&mut self, link: LinkId, bytes: &[u8]) {
+        let Ok(frame) = Frame::decode(bytes) else { return };
+        if !self.peers.has_link(link) || matches!(self.phase, Phase::Starting) {
+            return;
+        }
+        match frame {
+            Frame::Attached(_) => {
+                self.peers.attached(link);
+                self.reporter.again();
+            }
+            Frame::Present(presence) => self.present(link, presence),
+            Frame::Gone(presence) => self.gone(&presence),
+            Frame::Peer { route, body } => self.peer_frame(link, &route, body),
+            Frame::Client { session, body } => self.client(Origin::Link(link), session, body),
+            Frame::Refused { code, reason } => self.refused_by_relay(code, reason),
+            Frame::Attach(_)
+            | Frame::Report(_)
+            | Frame::Server { .. }
+            | Frame::Rebind { .. }
+            | Frame::Rebound(_) => {}
+        }
+    }
+
+    fn present(&mut self, link: LinkId, presence: Presence) {
+        let (name, boot) = (presence.name.clone(), presence.boot);
+        if !matches!(self.phase, Phase::Refused(_)) && self.peers.meet(link, presence) {
+            let action = self.greeting().greet(&name, boot);
+            self.act(action);
+        }
+    }
+
+    /// A relay saw a member go. Its followers need not wait for a timeout.
+    fn gone(&mut self, presence: &Presence) {
+        let Some(id) = self.peers.part(presence) else { return };
+        let Some(raft) = self.raft.as_mut().filter(|raft| raft.leader() == id.0) else { return };
+        raft.forget_leader();
+        self.clock.campaign_at = Some(self.clock.now + self.seed.between(10, 150));
+    }
+
+    fn peer_frame(&mut self, link: LinkId, route: &Route, body: &[u8]) {
+        if matches!(self.phase, Phase::Refused(_)) {
+            return;
+        }
+        let Ok(body) = decode_body::<PeerBody<'_>>(body) else { return self.distrust(route) };
+        match (route, body) {
+            (Route::Names { from, .. }, body) => self.named(link, from, body),
+            (Route::Members { cluster, from, from_boot, to, to_boot, counter }, body) => {
+                let me = self.me() == Some((*cluster, *to)) && self.identity.boot() == *to_boot;
+                if me && self.peers.receive(*from, *from_boot, *counter) {
+                    self.from_member(*from, body);
+                }
+            }
+        }
+    }
+
+    /// Frames by name: hellos, and what they lead to.
+    fn named(&mut self, link: LinkId, from: &str, body: PeerBody<'_>) {
+        match body {
+            PeerBody::Hello(hello) if hello.me.name == from => {
+                let actions = self.greeting().hello(link, &hello);
+                self.act(actions);
+            }
+            PeerBody::Formation(list) => {
+                let action = self.greeting().formation(&list);
+                self.act(action);
+            }
+            PeerBody::Refused { incarnation, boot, reason }
+                if is_for(&self.identity, incarnation, boot) =>
+            {
+                self.refused(reason);
+            }
+            _ => {}
+        }
+    }
+
+    /// Frames between two runs that have greeted each other.
+    fn from_member(&mut self, from: RaftId, body: PeerBody<'_>) {
+        match body {
+            PeerBody::Raft(messages) => {
+                for message in messages {
+                    let Some(raft) = &mut self.raft else { return };
+                    if raft.step(from.0, message).is_err() {
+                        return self.peers.distrust(from);
+                    }
+                }
+                // A burst of appends must not grow into one batch that the log cannot take.
+                self.run_raft();
+            }
+            PeerBody::Forward { term, commands } => self.forwarded(term, &commands),
+            PeerBody::Hello(_) | PeerBody::Formation(_) | PeerBody::Refused { .. } => {}
+        }
+    }
+
+    /// A bad frame costs its sender the greeting, and nobody anything else.
+    fn distrust(&mut self, route: &Route) {
+        if let Route::Members { from, from_boot, counter, .. } = route
+            && self.peers.receive(*from, *from_boot, *counter)
+        {
+            self.peers.distrust(*from);
+        }
+    }
+
+    fn refused_by_relay(&mut self, code: CloseCode, reason: String) {
+        match code {
+            CloseCode::Foreign | CloseCode::NameTaken | CloseCode::Rebound => self.refused(reason),
+            // Of the link or the page, not of the member.
+            CloseCode::Malformed
+            | CloseCode::TooLarge
+            | CloseCode::Reload
+            | CloseCode::Replaced
+            | CloseCode::Slow
+            | CloseCode::Unsaved
+            | CloseCode::Full => {}
+        }
+    }
+
+    fn refused(&mut self, reason: String) {
+        if let Some(raft) = self.raft.as_mut().filter(|raft| raft.is_leader()) {
+            raft.step_down();
+        }
+        self.phase = Phase::Refused(reason);
+        self.clock.campaign_at = None;
+    }
+
+    pub(crate) fn greeting(&mut self) -> Greeting<'_> {
+        Greeting {
+            now: self.clock.now,
+            cluster: &self.config.cluster,
+            token: &self.config.token,
+            initial: &self.config.initial,
+            last_index: self.raft.as_ref().map_or(0, RaftNode::last_index),
+            identity: &mut self.identity,
+            peers: &mut self.peers,
+        }
+    }
+
+    pub(crate) fn greet_again(&mut self) {
+        if matches!(self.phase, Phase::Forming | Phase::Running | Phase::Leaving(_)) {
+            let actions = self.greeting().retry();
+            self.act(actions);
+        }
+    }
+
+    fn act(&mut self, actions: impl IntoIterator<Item = Action>) {
+        for action in actions {
+            match action {
+                Action::Send(link, frame) => self.outbox.send_identity(link, frame),
+                Action::Sight { name, boot, record } => {
+                    self.outbox.record_identity(vec![record], Then::Sighted(name, boot));
+                }
+                Action::Accept { name, boot } => self.accept(&name, boot),
+                Action::Form(list) => self.form(list),
+                Action::Refused(reason) => self.refused(reason),
+            }
+        }
+    }
+
+    /// Keeps the list; raft begins when it is durable.
+    pub(crate) fn form(&mut self, list: Formation) {
+        let decided = list.members.first().is_some_and(|first| first.name == self.config.name);
+        let record = self.identity.form(list);
+        self.outbox.record_identity(vec![record], Then::Formed);
+        // Nobody waits for a leader of a cluster that has just begun: the decider stands at once.
+        self.clock.campaign_at = decided.then_some(self.clock.now);
+    }
+
+    /// The list is durable: those who wait for it get it.
+    pub(crate) fn tell_list(&mut self) {
+        let waiting: Vec<(String, LinkId)> = self
+            .peers
+            .by_name
+            .iter()
+            .filter_map(|(name, peer)| {
+                let meeting = peer.meetings.values().rev().find(|m| m.unformed)?;
+                Some((name.clone(), meeting.link))
+            })
+            .collect();
+        for (name, link) in waiting {
+            let action = self.greeting().send_list(link, &name);
+            self.act(action);
+        }
+    }
+
+    pub(crate) fn accept(&mut self, name: &str, boot: Boot) {
+        self.peers.accept(name, boot);
+        let action = self.greeting().greet(name, boot);
+        self.act(action);
+    }
+
+    /// Remembers what peers have acknowledged, to know a rolled-back directory by.
+    pub(crate) fn remember_acknowledged(&mut self) {
+        let Some(raft) = self.raft.as_ref().filter(|raft| raft.is_leader()) else { return };
+        for &id in raft.members() {
+            if let (Some(index), Some(name)) =
+                (raft.acknowledged(id), self.peers.name_of(RaftId(id)))
+            {
+                self.identity.acknowledge(name, index);
+            }
+        }
+    }
+
+    /// Stands for election when a leader is known to be missing, rather than wait for raft's
+    /// timeout: at the start, and when a relay saw the leader go. Pre-vote keeps it harmless.
+    pub(crate) fn campaign_if_due(&mut self) {
+        let now = self.clock.now;
+        let Some(raft) = self.raft.as_mut().filter(|raft| raft.leader() == 0) else {
+            // Before raft begins the decider's wish is kept.
+            if self.raft.is_some() {
+                self.clock.campaign_at = None;
+            }
+            return;
+        };
+        let up = self.peers.up().iter().filter(|id| raft.voters().contains(id)).count() + 1;
+        if matches!(self.phase, Phase::Refused(_)) || up <= raft.voters().len() / 2 {
+            return;
+        }
+        match self.clock.campaign_at {
+            None => self.clock.campaign_at = Some(now + self.seed.between(150, 400)),
+            Some(at) if at <= now => {
+                raft.campaign();
+                self.clock.campaign_at = Some(now + self.seed.between(150, 450));
+            }
+            Some(_) => {}
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! The other members, as this one reaches them.
+//!
+//! ```text
+//!  Present ──► met (challenge sent) ──hello answers it──► sighted (synced) ──► partner ─┐
+//!     ▲                                                                                 │
+//!     └──────────────────────────── Gone, link lost ◄───────────────────────────────────┘
+//! ```
+//!
+//! A peer's name may be met in several runs at once: an original and its copy, or a run that is
+//! not yet known to be gone. At most one of them is the partner.
+
+use std::collections::BTreeMap;
+
+use api::frame::{Frame, PeerBody, Presence, Route, encode_body};
+use api::identity::{Boot, ClusterId, RaftId};
+use api::report::{LinkState, PeerReport};
+
+use crate::config::LinkId;
+use crate::seed::Seed;
+use crate::window::Window;
+
+/// Runs of one name that are kept in mind at once. One is the rule, two a copy or a late
+/// "gone"; more are noise.
+const MEETINGS: usize = 4;
+
+/// A run of a peer that is in reach and may not have greeted yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Meeting {
+    pub(crate) link: LinkId,
+    pub(crate) presence: Presence,
+    /// What its hello must answer.
+    pub(crate) challenge: u64,
+    /// What its last hello asked, to answer again when ours was lost.
+    pub(crate) asked: Option<(u64, u64)>,
+    /// It answered the challenge, and said that it has not formed.
+    pub(crate) unformed: bool,
+    /// When the last hello went to it.
+    pub(crate) greeted_at: u64,
+}
+
+/// The run of a peer that frames are exchanged with.
+#[derive(Clone, Debug)]
+pub(crate) struct Partner {
+    pub(crate) link: LinkId,
+    pub(crate) boot: Boot,
+    /// It has accepted this run of ours, too.
+    pub(crate) accepts_us: bool,
+}
+
+/// The frames exchanged with one run of a peer. Outlives links: a counter is never used twice.
+#[derive(Clone, Debug, Default)]
+struct Traffic {
+    sent: u64,
+    received: Window,
+}
+
+/// One other member.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Peer {
+    /// Its raft id, once the cluster has formed.
+    pub(crate) raft: Option<RaftId>,
+    pub(crate) meetings: BTreeMap<Boot, Meeting>,
+    pub(crate) partner: Option<Partner>,
+    /// By run. An older run than the newest sighted is never accepted again, so old ones go.
+    traffic: BTreeMap<Boot, Traffic>,
+}
+
+impl Peer {
+    /// Frames flow in both directions.
+    pub(crate) fn is_up(&self) -> bool {
+        self.partner.as_ref().is_some_and(|partner| partner.accepts_us)
+    }
+
+    /// Some run of it has answered that it has not formed.
+    pub(crate) fn unformed(&self) -> Option<&Presence> {
+        self.meetings.values().rev().find(|m| m.unformed).map(|m| &m.presence)
+    }
+}
+
+/// All other members, and the links to them.
+pub(crate) struct Peers {
+    /// Links, and whether the relay behind each has let this member in.
+    links: BTreeMap<LinkId, bool>,
+    pub(crate) by_name: BTreeMap<String, Peer>,
+    names: BTreeMap<RaftId, String>,
+    seed: Seed,
+}
+
+impl Peers {
+    pub(crate) fn new<'a>(names: impl Iterator<Item = &'a String>, seed: Seed) -> Self {
+        let by_name = names.map(|name| (name.clone(), Peer::default())).collect();
+        Self { links: BTreeMap::new(), by_name, names: BTreeMap::new(), seed }
+    }
+
+    /// The cluster has formed: names have raft ids now.
+    pub(crate) fn name_ids(&mut self, ids: impl Iterator<Item = (String, RaftId)>) {
+        for (name, id) in ids {
+            if let Some(peer) = self.by_name.get_mut(&name) {
+                peer.raft = Some(id);
+                self.names.insert(id, name);
+            }
+        }
+    }
+
+    pub(crate) fn name_of(&self, id: RaftId) -> Option<&String> {
+        self.names.get(&id)
+    }
+
+    pub(crate) fn link_up(&mut self, link: LinkId) {
+        self.links.insert(link, false);
+    }
+
+    pub(crate) fn links(&self) -> impl Iterator<Item = LinkId> {
+        self.links.keys().copied()
+    }
+
+    pub(crate) fn has_link(&self, link: LinkId) -> bool {
+        self.links.contains_key(&link)
+    }
+
+    pub(crate) fn attached(&mut self, link: LinkId) {
+        self.links.insert(link, true);
+    }
+
+    /// A relay has let this member in.
+    pub(crate) fn is_attached(&self, link: LinkId) -> bool {
+        self.links.get(&link).copied().unwrap_or(false)
+    }
+
+    /// Everybody behind the link is out of reach; that says nothing of how they are.
+    pub(crate) fn link_down(&mut self, link: LinkId) {
+        self.links.remove(&link);
+        for peer in self.by_name.values_mut() {
+            peer.meetings.retain(|_, meeting| meeting.link != link);
+            peer.partner.take_if(|partner| partner.link == link);
+        }
+    }
+
+    /// A run of a peer is in reach. True if it is news.
+    pub(crate) fn meet(&mut self, link: LinkId, presence: Presence) -> bool {
+        let challenge = self.seed.next();
+        let Some(peer) = self.by_name.get_mut(&presence.name) else { return false };
+        let boot = presence.boot;
+        if let Some(known) = peer.meetings.get_mut(&boot)
+            && known.link == link
+            && known.presence == presence
+        {
+            return false;
+        }
+        while peer.meetings.len() >= MEETINGS {
+            peer.meetings.pop_first();
+        }
+        let meeting =
+            Meeting { link, presence, challenge, asked: None, unformed: false, greeted_at: 0 };
+        peer.meetings.insert(boot, meeting);
+        true
+    }
+
+    /// A run of a peer that was told all there is to tell; it meets again if it greets again.
+    pub(crate) fn forget(&mut self, name: &str, boot: Boot) {
+        if let Some(peer) = self.by_name.get_mut(name) {
+            peer.meetings.remove(&boot);
+        }
+    }
+
+    /// A run of a peer has lost its socket. The raft id, if that was the partner.
+    pub(crate) fn part(&mut self, presence: &Presence) -> Option<RaftId> {
+        let peer = self.by_name.get_mut(&presence.name)?;
+        peer.meetings.remove(&presence.boot);
+        peer.partner.take_if(|partner| partner.boot == presence.boot)?;
+        peer.raft
+    }
+
+    /// A run has proven itself: frames go to it from now on.
+    pub(crate) fn accept(&mut self, name: &str, boot: Boot) {
+        let Some(peer) = self.by_name.get_mut(name) else { return };
+        let Some(meeting) = peer.meetings.get(&boot) else { return };
+        if peer.partner.as_ref().is_some_and(|partner| partner.boot == boot) {
+            return;
+        }
+        peer.partner = Some(Partner { link: meeting.link, boot, accepts_us: false });
+        peer.traffic.entry(boot).or_default();
+        while peer.traffic.len() > MEETINGS {
+            peer.traffic.pop_first();
+        }
+    }
+
+    /// The frame for a peer, if it is up, and the link that it goes by.
+    pub(crate) fn frame(
+        &mut self,
+        from: (ClusterId, RaftId, Boot),
+        to: RaftId,
+        body: &PeerBody<'_>,
+    ) -> Option<(LinkId, Vec<u8>)> {
+        let peer = self.by_name.get_mut(self.names.get(&to)?)?;
+        let partner = peer.partner.as_ref().filter(|partner| partner.accepts_us)?;
+        let traffic = peer.traffic.entry(partner.boot).or_default();
+        traffic.sent += 1;
+        let (cluster, from, from_boot) = from;
+        let route = Route::Members {
+            cluster,
+            from,
+            from_boot,
+            to,
+            to_boot: partner.boot,
+            counter: traffic.sent,
+        };
+        let body = encode_body(body);
+        Some((partner.link, Frame::Peer { route, body: &body }.encode()))
+    }
+
+    /// Whether a frame of this run is to be read: its sender is the partner, and the counter
+    /// comes for the first time. A frame shows that its sender has accepted us.
+    pub(crate) fn receive(&mut self, from: RaftId, boot: Boot, counter: u64) -> bool {
+        let Some(name) = self.names.get(&from) else { return false };
+        let Some(peer) = self.by_name.get_mut(name) else { return false };
+        let Some(partner) = peer.partner.as_mut().filter(|p| p.boot == boot) else { return false };
+        partner.accepts_us = true;
+        peer.traffic.entry(boot).or_default().received.accept(counter)
+    }
+
+    /// A peer sent what no member sends: it is ignored until it greets again.
+    pub(crate) fn distrust(&mut self, from: RaftId) {
+        let Some(name) = self.names.get(&from) else { return };
+        let challenge = self.seed.next();
+        let Some(peer) = self.by_name.get_mut(name) else { return };
+        if let Some(partner) = peer.partner.take()
+            && let Some(meeting) = peer.meetings.get_mut(&partner.boot)
+        {
+            meeting.challenge = challenge;
+            meeting.asked = None;
+        }
+    }
+
+    /// The raft ids that frames can go to.
+    pub(crate) fn up(&self) -> Vec<u64> {
+        let up = self.by_name.values().filter(|peer| peer.is_up());
+        up.filter_map(|peer| peer.raft).map(|id| id.0).collect()
+    }
+
+    pub(crate) fn report(&self) -> Vec<PeerReport> {
+        let state = |peer: &Peer| match (peer.is_up(), peer.meetings.is_empty()) {
+            (true, _) => LinkState::Up,
+            (false, false) => LinkState::Greeting,
+            (false, true) => LinkState::Down,
+        };
+        self.by_name
+            .iter()
+            .map(|(name, peer)| PeerReport { name: name.clone(), link: state(peer) })
+            .collect()
+    }
+}

@@ -1,0 +1,109 @@
+//! Writes that wait for their entry.
+//!
+//! ```text
+//!            leader known                    entry of this request applied
+//!  unsent ────────────────► sent in term T ────────────────────────────────► answered
+//!     ▲                        │
+//!     └────────────────────────┤ an entry of a later term is applied first: the leader of T
+//!       proposed again         │ appends nothing any more that can commit, so it is lost
+//!                              ▼ deadline: fate unknown, never sent again
+//!                     etcdserver: request timed out
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use api::identity::RaftId;
+use api::{Error, limits};
+
+use crate::command::{Command, Op, RequestId};
+use crate::sessions::Caller;
+
+/// Bytes of writes that wait on one member. With [`limits::PROPOSALS_IN_FLIGHT`] it bounds
+/// what a burst can take of its memory.
+const WAITING_BYTES: usize = 64 * 1024 * 1024;
+
+struct Proposal {
+    caller: Caller,
+    command: Vec<u8>,
+    deadline: u64,
+    /// The term of the leader that has it; `None` while nobody does.
+    sent_in: Option<u64>,
+}
+
+/// The writes that clients of this member wait for.
+#[derive(Default)]
+pub(crate) struct Proposals {
+    last: u64,
+    waiting: BTreeMap<u64, Proposal>,
+    /// Invariant: exactly the keys of `waiting` with no `sent_in`.
+    unsent: BTreeSet<u64>,
+    /// Invariant: the sum of the commands in `waiting`.
+    bytes: usize,
+}
+
+impl Proposals {
+    /// Takes a write in, to be proposed.
+    pub(crate) fn add(
+        &mut self,
+        me: (RaftId, u64),
+        caller: Caller,
+        op: Op,
+        deadline: u64,
+    ) -> Result<(), Error> {
+        if self.waiting.len() >= limits::PROPOSALS_IN_FLIGHT || self.bytes >= WAITING_BYTES {
+            return Err(Error::TooManyRequests);
+        }
+        self.last += 1;
+        let (raft, nonce) = me;
+        let id = RequestId { raft, nonce, sequence: self.last };
+        let command = Command { id, op }.encode();
+        self.bytes += command.len();
+        self.waiting.insert(self.last, Proposal { caller, command, deadline, sent_in: None });
+        self.unsent.insert(self.last);
+        Ok(())
+    }
+
+    /// The next write that no leader has, to be sent to the leader of `term`.
+    pub(crate) fn next_unsent(&self) -> Option<(u64, &[u8])> {
+        let &sequence = self.unsent.first()?;
+        Some((sequence, &self.waiting.get(&sequence)?.command))
+    }
+
+    /// The leader of this term has it.
+    pub(crate) fn sent(&mut self, sequence: u64, term: u64) {
+        if let Some(proposal) = self.waiting.get_mut(&sequence) {
+            proposal.sent_in = Some(term);
+            self.unsent.remove(&sequence);
+        }
+    }
+
+    /// Its entry is applied: who waits for it, if anybody still does.
+    pub(crate) fn applied(&mut self, sequence: u64) -> Option<Caller> {
+        self.remove(sequence).map(|proposal| proposal.caller)
+    }
+
+    /// An entry of this term is applied: what was sent in an earlier one and has not come before
+    /// it is lost, and will be proposed again.
+    pub(crate) fn term_applied(&mut self, term: u64) {
+        for (&sequence, proposal) in &mut self.waiting {
+            if proposal.sent_in.is_some_and(|sent| sent < term) {
+                proposal.sent_in = None;
+                self.unsent.insert(sequence);
+            }
+        }
+    }
+
+    /// Those who waited too long.
+    pub(crate) fn expire(&mut self, now: u64) -> Vec<Caller> {
+        let late = self.waiting.iter().filter(|(_, proposal)| proposal.deadline <= now);
+        let late: Vec<u64> = late.map(|(&sequence, _)| sequence).collect();
+        late.into_iter().filter_map(|sequence| self.applied(sequence)).collect()
+    }
+
+    fn remove(&mut self, sequence: u64) -> Option<Proposal> {
+        let proposal = self.waiting.remove(&sequence)?;
+        self.unsent.remove(&sequence);
+        self.bytes -= proposal.command.len();
+        Some(proposal)
+    }
+}

@@ -1,0 +1,358 @@
+//! raft, wrapped: messages come in checked, go out only when what they reveal is durable, and
+//! everything that the crate leaves to chance or to a hash map's order is settled here.
+//!
+//! ```text
+//!  Ready n ──► records ──► batch b (host syncs) ──► persisted(b) ──► on_persist_ready(n)
+//!         │                                              │
+//!         ├► messages of a leader ── wait for the ───────┤  the batch with its term and vote
+//!         ├► other messages ──────── wait for batch b ───┘
+//!         └► committed entries, read states ──► node
+//! ```
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use raft::eraftpb::{ConfState, Entry, HardState, Message};
+use raft::{RawNode, ReadState, StateRole};
+use raft_prost::Message as _;
+use wal::Record;
+
+use crate::config::{StartError, Timing};
+use crate::guard::Guard;
+use crate::identity::slot;
+use crate::log::RaftLog;
+use crate::seed::mix_all;
+
+/// One step's results, apart from messages.
+pub(crate) struct Step {
+    /// For the log; may be empty.
+    pub(crate) records: Vec<Record>,
+    /// To apply, in order.
+    pub(crate) committed: Vec<Entry>,
+    /// Reads whose index is confirmed.
+    pub(crate) reads: Vec<ReadState>,
+}
+
+/// raft on one member.
+pub(crate) struct RaftNode {
+    raw: RawNode<RaftLog>,
+    id: u64,
+    /// Voters and learners, in order.
+    members: Vec<u64>,
+    voters: Vec<u64>,
+    seed: u64,
+    /// Own elections so far: part of what the next timeout is drawn from.
+    campaigns: u64,
+    /// The batch that holds the newest change of term or vote.
+    vote_batch: u64,
+    /// The last batch given out, and the last one that is durable. Invariant: issued >= durable.
+    issued: u64,
+    durable: u64,
+    /// Readies that wait for their batch: (batch, number). Invariant: both grow.
+    readies: VecDeque<(u64, u64)>,
+    /// Messages that wait for a batch. Invariant: batches grow.
+    held: VecDeque<(u64, Vec<Message>)>,
+    /// Messages that may go.
+    outbox: Vec<Message>,
+    /// The hard state changed only in its commit: it goes along with the next batch that has
+    /// something to sync, as losing it loses nothing.
+    commit_dirty: bool,
+}
+
+impl RaftNode {
+    /// Starts raft from what the log holds.
+    pub(crate) fn new(
+        id: u64,
+        conf: ConfState,
+        hard_state: HardState,
+        entries: Vec<Entry>,
+        seed: u64,
+        timing: Timing,
+    ) -> Result<Self, StartError> {
+        let corrupt = |text: String| StartError::Corrupt(text);
+        if hard_state.commit > entries.len() as u64 {
+            return Err(corrupt(format!(
+                "entries up to {} are committed, but it ends at {}",
+                hard_state.commit,
+                entries.len()
+            )));
+        }
+        let mut members = [conf.voters.as_slice(), conf.learners.as_slice()].concat();
+        members.sort_unstable();
+        let mut voters = conf.voters.clone();
+        voters.sort_unstable();
+        let config = raft::Config {
+            id,
+            election_tick: timing.election_ticks(),
+            heartbeat_tick: 1,
+            check_quorum: true,
+            pre_vote: true,
+            max_size_per_msg: api::limits::RAFT_BATCH_BYTES as u64,
+            max_inflight_msgs: api::limits::PEER_INFLIGHT_MESSAGES,
+            ..raft::Config::default()
+        };
+        let logger = slog::Logger::root(slog::Discard, slog::o!());
+        let raw = RawNode::new(&config, RaftLog::new(hard_state, conf, entries), &logger)
+            .map_err(|error| corrupt(error.to_string()))?;
+        let mut node = Self {
+            raw,
+            id,
+            members,
+            voters,
+            seed,
+            campaigns: 0,
+            vote_batch: 0,
+            issued: 0,
+            durable: 0,
+            readies: VecDeque::new(),
+            held: VecDeque::new(),
+            outbox: Vec::new(),
+            commit_dirty: false,
+        };
+        node.settle();
+        Ok(node)
+    }
+
+    pub(crate) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) fn members(&self) -> &[u64] {
+        &self.members
+    }
+
+    pub(crate) fn voters(&self) -> &[u64] {
+        &self.voters
+    }
+
+    pub(crate) fn is_learner(&self) -> bool {
+        !self.voters.contains(&self.id)
+    }
+
+    pub(crate) fn term(&self) -> u64 {
+        self.raw.raft.term
+    }
+
+    /// The leader's id, or 0.
+    pub(crate) fn leader(&self) -> u64 {
+        self.raw.raft.leader_id
+    }
+
+    pub(crate) fn is_leader(&self) -> bool {
+        self.raw.raft.state == StateRole::Leader
+    }
+
+    pub(crate) fn is_candidate(&self) -> bool {
+        matches!(self.raw.raft.state, StateRole::Candidate | StateRole::PreCandidate)
+    }
+
+    pub(crate) fn commit(&self) -> u64 {
+        self.raw.raft.raft_log.committed
+    }
+
+    pub(crate) fn last_index(&self) -> u64 {
+        self.raw.raft.raft_log.last_index()
+    }
+
+    /// The last index that a peer acknowledged and that is committed, as far as this leader
+    /// knows. Its log may never again end before it.
+    pub(crate) fn acknowledged(&self, peer: u64) -> Option<u64> {
+        let progress = self.raw.raft.prs().get(peer)?;
+        self.is_leader().then(|| progress.matched.min(self.commit()))
+    }
+
+    /// One heartbeat interval has passed.
+    pub(crate) fn tick(&mut self) {
+        // A member whose disk is behind does not stand for election: nobody should follow it,
+        // and raft requires a winner's log to be durable.
+        if !self.is_leader() && self.durable < self.issued {
+            return;
+        }
+        if self.raw.tick() && !self.is_leader() {
+            self.campaigns += 1;
+        }
+        self.settle();
+    }
+
+    /// Stands for election (by pre-vote) without waiting for the timeout.
+    pub(crate) fn campaign(&mut self) {
+        if self.is_leader() || self.is_learner() || self.durable < self.issued {
+            return;
+        }
+        self.campaigns += 1;
+        // Refused only while a membership change is pending, and there is none.
+        let _ = self.raw.campaign();
+        self.settle();
+    }
+
+    /// The leader is known to be gone. Safe: forgetting grants no vote that was not free.
+    pub(crate) fn forget_leader(&mut self) {
+        if !self.is_leader() {
+            self.raw.raft.leader_id = 0;
+        }
+    }
+
+    /// Stops leading without an election: this member was frozen, and others may have gone on.
+    pub(crate) fn step_down(&mut self) {
+        let term = self.term();
+        self.raw.raft.become_follower(term, 0);
+        self.settle();
+    }
+
+    /// Hands leadership to the reachable voter whose log is longest. False if there is none.
+    pub(crate) fn hand_over(&mut self, reachable: &[u64]) -> bool {
+        let progress = self.raw.raft.prs();
+        let best = reachable
+            .iter()
+            .filter(|&&peer| peer != self.id && self.voters.contains(&peer))
+            .max_by_key(|&&peer| (progress.get(peer).map_or(0, |p| p.matched), peer));
+        let Some(&best) = best else { return false };
+        self.raw.transfer_leader(best);
+        true
+    }
+
+    /// A message from a peer, as bytes of its frame.
+    pub(crate) fn step(&mut self, sender: u64, bytes: &[u8]) -> Result<(), String> {
+        let message = Message::decode(bytes).map_err(|error| error.to_string())?;
+        let guard = Guard {
+            id: self.id,
+            sender,
+            members: &self.members,
+            term: self.term(),
+            last_index: self.last_index(),
+        };
+        guard.check(&message)?;
+        // What raft refuses as of no use (a proposal without a leader, a vote of a stranger) is
+        // not an error of the sender.
+        let _ = self.raw.step(message);
+        self.settle();
+        Ok(())
+    }
+
+    /// Appends a command to the log of this leader. False if raft takes none now.
+    pub(crate) fn propose(&mut self, command: Vec<u8>) -> bool {
+        self.is_leader() && self.raw.propose(Vec::new(), command).is_ok()
+    }
+
+    /// Asks the leader for the index that a read must wait for.
+    pub(crate) fn read_index(&mut self, context: Vec<u8>) {
+        self.raw.read_index(context);
+    }
+
+    /// True if there is something for [`Self::step_ready`].
+    pub(crate) fn has_ready(&self) -> bool {
+        self.raw.has_ready()
+    }
+
+    /// Takes what raft has decided. If there are records, they make the batch `batch`.
+    pub(crate) fn step_ready(&mut self, batch: u64) -> Step {
+        let mut ready = self.raw.ready();
+        let number = ready.number();
+        let votes = ready.hs().is_some() && ready.must_sync() && self.vote_changed(&ready);
+        let records = self.records(&ready);
+        if !records.is_empty() {
+            self.issued = batch;
+            if votes {
+                self.vote_batch = batch;
+            }
+        }
+        let leading = ready.take_messages();
+        let following = ready.take_persisted_messages();
+        self.hold(self.vote_batch, leading);
+        self.hold(self.issued, following);
+        let step = Step {
+            records,
+            committed: ready.take_committed_entries(),
+            reads: ready.take_read_states(),
+        };
+        self.raw.advance_append_async(ready);
+        self.readies.push_back((self.issued, number));
+        self.release();
+        step
+    }
+
+    /// Everything up to this index is applied.
+    pub(crate) fn applied(&mut self, index: u64) {
+        self.raw.advance_apply_to(index);
+    }
+
+    /// Batches up to this one are durable.
+    pub(crate) fn persisted(&mut self, batch: u64) {
+        self.durable = self.durable.max(batch.min(self.issued));
+        self.release();
+        self.settle();
+    }
+
+    /// Messages that may go, by recipient: raft's own order differs between 32 and 64 bits.
+    pub(crate) fn take_messages(&mut self) -> Vec<Message> {
+        self.outbox.sort_by_key(|message| message.to);
+        std::mem::take(&mut self.outbox)
+    }
+
+    fn vote_changed(&self, ready: &raft::Ready) -> bool {
+        let Some(new) = ready.hs() else { return false };
+        let old = raft::Storage::initial_state(self.raw.store());
+        let old = old.map(|state| state.hard_state).unwrap_or_default();
+        (old.term, old.vote) != (new.term, new.vote)
+    }
+
+    /// What the log must hold of this step. A commit that moved alone waits for company.
+    fn records(&mut self, ready: &raft::Ready) -> Vec<Record> {
+        let votes = self.vote_changed(ready);
+        if let Some(hard_state) = ready.hs() {
+            self.raw.mut_store().set_hard_state(hard_state);
+            self.commit_dirty = true;
+        }
+        self.raw.mut_store().append(ready.entries());
+        if !votes && ready.entries().is_empty() {
+            return Vec::new();
+        }
+        let mut records: Vec<Record> = ready.entries().iter().map(append_record).collect();
+        if std::mem::take(&mut self.commit_dirty) {
+            let state = raft::Storage::initial_state(self.raw.store());
+            let state = state.map(|state| state.hard_state).unwrap_or_default();
+            records.push(slot::record(slot::HARD_STATE, state.encode_to_vec()));
+        }
+        records
+    }
+
+    fn hold(&mut self, batch: u64, messages: Vec<Message>) {
+        if batch <= self.durable {
+            self.outbox.extend(messages);
+        } else if !messages.is_empty() {
+            self.held.push_back((batch, messages));
+        }
+    }
+
+    /// Lets go what the durable batches allow, and tells raft.
+    fn release(&mut self) {
+        let durable = self.durable;
+        let mut confirmed = None;
+        while let Some((_, number)) = self.readies.pop_front_if(|(batch, _)| *batch <= durable) {
+            confirmed = Some(number);
+        }
+        if let Some(number) = confirmed {
+            self.raw.on_persist_ready(number);
+        }
+        let mut kept = VecDeque::new();
+        for (batch, messages) in self.held.drain(..) {
+            match batch <= durable {
+                true => self.outbox.extend(messages),
+                false => kept.push_back((batch, messages)),
+            }
+        }
+        self.held = kept;
+    }
+
+    /// The crate draws its election timeout from the thread's generator, which nothing seeds.
+    /// Called after everything that may have drawn one.
+    fn settle(&mut self) {
+        let ticks = self.raw.raft.election_timeout() as u64;
+        let drawn = mix_all(&[self.seed, self.id, self.term(), self.campaigns]) % ticks;
+        self.raw.raft.set_randomized_election_timeout((ticks + drawn) as usize);
+    }
+}
+
+fn append_record(entry: &Entry) -> Record {
+    Record::Append { index: entry.index, payload: Bytes::from(entry.encode_to_vec()) }
+}

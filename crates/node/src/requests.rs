@@ -1,0 +1,266 @@
+//! Requests: checked, then answered from the store, read through the leader, or proposed.
+
+use api::cluster::{Member, MemberListRequest, MemberListResponse, StatusResponse};
+use api::frame::{PeerBody, decode_body};
+use api::identity::RaftId;
+use api::limits;
+use api::session::{ClientMessage, Request, Response, ServerMessage};
+use api::{Error, Result};
+use mvcc::check;
+
+use crate::command::{Command, Op};
+use crate::node::{Node, Phase, by_size};
+use crate::raft_node::RaftNode;
+use crate::read::Read;
+use crate::sessions::{Caller, Origin, deliver_to};
+
+/// The etcd whose behaviour this is.
+const VERSION: &str = "3.7.3";
+
+impl Node {
+    pub(crate) fn host_client(&mut self, session: u64, body: &[u8]) {
+        self.client(Origin::Host, session, body);
+    }
+
+    /// A client says something. What cannot be read ends its session.
+    pub(crate) fn client(&mut self, origin: Origin, session: u64, body: &[u8]) {
+        let message = decode_body::<ClientMessage>(body);
+        let Ok(message) = message else {
+            let error = Error::Invalid("the client's message cannot be read".into());
+            self.outbox.push(deliver_to(origin, session, &ServerMessage::Lost(error)));
+            return self.end_session(origin, session);
+        };
+        if matches!(message, ClientMessage::End) {
+            return self.end_session(origin, session);
+        }
+        let Some(number) = self.state.sessions.number(origin, session) else {
+            let lost = ServerMessage::Lost(Error::TooManyRequests);
+            return self.outbox.push(deliver_to(origin, session, &lost));
+        };
+        match message {
+            ClientMessage::Request { id, request } => {
+                let caller = Caller { session: number, id };
+                if let Err(error) = self.request(caller, request) {
+                    self.answer(caller, Err(error));
+                }
+            }
+            ClientMessage::Watch(request) => match self.serves() {
+                Ok(()) => {
+                    self.state.watchers.request(&self.state.store, number, &request);
+                    self.clock.watches_wait = true;
+                }
+                Err(error) => {
+                    self.outbox.push(deliver_to(origin, session, &ServerMessage::Lost(error)));
+                    self.end_session(origin, session);
+                }
+            },
+            ClientMessage::End => {}
+        }
+    }
+
+    fn end_session(&mut self, origin: Origin, session: u64) {
+        if let Some(number) = self.state.sessions.end(origin, session) {
+            self.state.watchers.end(number);
+        }
+    }
+
+    /// Whether this member can serve at all, and if not, what is awaited.
+    fn serves(&mut self) -> Result<()> {
+        let unavailable = |text: String| Err(Error::Unavailable(text));
+        match &self.phase {
+            Phase::Running => Ok(()),
+            Phase::Leaving(_) | Phase::Left => Err(Error::Stopped),
+            Phase::Refused(reason) => {
+                unavailable(format!("kvorum: this member is refused: {reason}"))
+            }
+            Phase::Halted(reason) => {
+                unavailable(format!("kvorum: this member has halted: {reason}"))
+            }
+            Phase::Starting | Phase::Forming => {
+                let awaited = self.greeting().awaited();
+                let text = match awaited.as_slice() {
+                    [] => "kvorum: the cluster is forming".into(),
+                    names => format!(
+                        "kvorum: the cluster has not formed: waiting for member {}",
+                        names.join(" and ")
+                    ),
+                };
+                unavailable(text)
+            }
+        }
+    }
+
+    fn request(&mut self, caller: Caller, request: Request) -> Result<()> {
+        self.serves()?;
+        check::request(&request)?;
+        let deadline = self.clock.now + self.config.timing.request_ms();
+        match request {
+            Request::Range(range) if range.serializable => {
+                self.answer_read(caller, &Request::Range(range))
+            }
+            Request::Txn(txn) if check::is_read_only(&txn) => {
+                let serializable = check::is_serializable(&txn);
+                self.read(caller, Request::Txn(txn), serializable, deadline)?;
+            }
+            Request::MemberList(list) => {
+                let serializable = !list.linearizable;
+                self.read(caller, Request::MemberList(list), serializable, deadline)?;
+            }
+            Request::Range(range) => self.read(caller, Request::Range(range), false, deadline)?,
+            Request::Status => self.answer_read(caller, &Request::Status),
+            Request::Put(put) => self.write(caller, Op::Put(put), deadline)?,
+            Request::DeleteRange(delete) => {
+                self.write(caller, Op::DeleteRange(delete), deadline)?;
+            }
+            Request::Txn(txn) => self.write(caller, Op::Txn(txn), deadline)?,
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, caller: Caller, op: Op, deadline: u64) -> Result<()> {
+        let Some((_, me)) = self.me() else { return Err(Error::Stopped) };
+        let me = (me, self.identity.boot().nonce);
+        self.state.proposals.add(me, caller, op, deadline)
+    }
+
+    fn read(
+        &mut self,
+        caller: Caller,
+        request: Request,
+        serializable: bool,
+        deadline: u64,
+    ) -> Result<()> {
+        if serializable {
+            self.answer_read(caller, &request);
+            return Ok(());
+        }
+        self.state.reads.add(Read { caller, request, deadline })
+    }
+
+    /// Answers the reads whose index is applied.
+    pub(crate) fn answer_reads(&mut self) {
+        for read in self.state.reads.take_ready(self.state.applied) {
+            self.answer_read(read.caller, &read.request);
+        }
+    }
+
+    fn answer_read(&mut self, caller: Caller, request: &Request) {
+        let result = match request {
+            Request::Range(range) => self.state.store.range(range).map(Response::Range),
+            Request::Txn(txn) => self.state.store.txn_read(txn).map(Response::Txn),
+            Request::MemberList(list) => Ok(Response::MemberList(self.member_list(list))),
+            Request::Status => Ok(Response::Status(self.status())),
+            Request::Put(_) | Request::DeleteRange(_) => Err(Error::Stopped),
+        };
+        self.answer(caller, result);
+    }
+
+    fn member_list(&self, _request: &MemberListRequest) -> MemberListResponse {
+        let Some(list) = self.identity.formation() else { return MemberListResponse::default() };
+        let learner = |name: &String| self.config.learners.contains(name);
+        let mut members: Vec<Member> = list
+            .members
+            .iter()
+            .map(|member| Member {
+                id: list.raft_id(member).0,
+                name: member.name.clone(),
+                is_learner: learner(&member.name),
+                ..Member::default()
+            })
+            .collect();
+        members.sort_by_key(|member| member.id);
+        MemberListResponse { members, ..MemberListResponse::default() }
+    }
+
+    fn status(&self) -> StatusResponse {
+        let store = &self.state.store;
+        let size = i64::try_from(store.bytes()).unwrap_or(i64::MAX);
+        let mut status = StatusResponse {
+            version: VERSION.into(),
+            db_size: size,
+            db_size_in_use: size,
+            raft_applied_index: self.state.applied,
+            ..StatusResponse::default()
+        };
+        status.header.revision = store.revision();
+        if let Some(raft) = &self.raft {
+            status.leader = raft.leader();
+            status.raft_index = raft.commit();
+            status.raft_term = raft.term();
+            status.is_learner = raft.is_learner();
+            if raft.leader() == 0 {
+                status.errors.push(Error::NoLeader.text().into());
+            }
+        }
+        status
+    }
+
+    /// Gives the writes that nobody has to the leader: to raft if that is here, else in frames.
+    pub(crate) fn propose_waiting(&mut self) {
+        let Some(leader) = self.raft.as_ref().map(RaftNode::leader).filter(|&id| id != 0) else {
+            return;
+        };
+        match self.raft.as_ref().is_some_and(RaftNode::is_leader) {
+            true => self.propose_here(),
+            false => self.forward(RaftId(leader)),
+        }
+    }
+
+    fn propose_here(&mut self) {
+        let Some(raft) = &mut self.raft else { return };
+        let term = raft.term();
+        // What raft does not take now stays, and is offered at the next turn. A turn takes no
+        // more than one batch may hold.
+        let mut room = limits::RAFT_BATCH_BYTES;
+        while let Some((sequence, command)) = self.state.proposals.next_unsent() {
+            if room == 0 || !raft.propose(command.to_vec()) {
+                return;
+            }
+            room = room.saturating_sub(command.len());
+            self.state.proposals.sent(sequence, term);
+        }
+    }
+
+    fn forward(&mut self, leader: RaftId) {
+        let Some((cluster, me)) = self.me() else { return };
+        let Some(term) = self.raft.as_ref().map(RaftNode::term) else { return };
+        if !self.peers.up().contains(&leader.0) {
+            return;
+        }
+        let mut commands = Vec::new();
+        while let Some((sequence, command)) = self.state.proposals.next_unsent() {
+            commands.push(command.to_vec());
+            self.state.proposals.sent(sequence, term);
+        }
+        let boot = self.identity.boot();
+        for commands in by_size(&commands) {
+            let body = PeerBody::Forward { term, commands };
+            if let Some((link, frame)) = self.peers.frame((cluster, me, boot), leader, &body) {
+                self.outbox.send(link, frame);
+            }
+        }
+    }
+
+    /// Writes from a peer that takes this member for the leader of `term`. Of any other term
+    /// they are dropped: their sender finds out by the log.
+    pub(crate) fn forwarded(&mut self, term: u64, commands: &[&[u8]]) {
+        let Some(raft) = &mut self.raft else { return };
+        if !raft.is_leader() || raft.term() != term {
+            return;
+        }
+        for command in commands {
+            if Command::decode(command).is_ok_and(|command| acceptable(&command)) {
+                raft.propose(command.to_vec());
+            }
+        }
+    }
+}
+
+/// A peer's command passes the same checks as a client's.
+fn acceptable(command: &Command) -> bool {
+    match &command.op {
+        Op::Put(put) => check::put(put).is_ok(),
+        Op::DeleteRange(delete) => check::delete_range(delete).is_ok(),
+        Op::Txn(txn) => check::txn(txn).is_ok(),
+    }
+}
