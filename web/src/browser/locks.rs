@@ -1,0 +1,76 @@
+//! Web Locks. One lock, `kvorum/<cluster>/<member>`, says which page of this browser may run a
+//! member; it ends with the page that holds it.
+
+use std::collections::BTreeSet;
+
+use js_sys::{Array, Function, Promise, Reflect};
+use leptos::prelude::window;
+use wasm_bindgen::prelude::*;
+use wasm_bindgen_futures::JsFuture;
+use web_sys::AbortSignal;
+
+use super::js;
+
+/// A lock that this page holds, until it is dropped.
+pub(crate) struct Held {
+    release: Function,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // The function only resolves a promise.
+        let _ = self.release.call0(&JsValue::UNDEFINED);
+    }
+}
+
+/// The browser's lock manager. web-sys has it among its unstable parts only.
+fn manager() -> Result<JsValue, JsValue> {
+    let locks = js::get(&window().navigator(), "locks");
+    if locks.is_undefined() { Err("no Web Locks".into()) } else { Ok(locks) }
+}
+
+fn method(of: &JsValue, name: &str) -> Result<Function, JsValue> {
+    Reflect::get(of, &name.into())?.dyn_into()
+}
+
+/// Takes a lock, waiting for it at most this long.
+pub(crate) async fn take(name: &str, wait_ms: u32) -> Option<Held> {
+    let taken = request(name, wait_ms).ok()?;
+    let release = JsFuture::from(taken).await.ok()?.dyn_into().ok()?;
+    Some(Held { release })
+}
+
+/// A promise of the function that frees the lock.
+fn request(name: &str, wait_ms: u32) -> Result<Promise, JsValue> {
+    let locks = manager()?;
+    let mut held = None;
+    let granted = Promise::new(&mut |resolve: Function, _| {
+        // The browser holds the lock until the promise that the callback returns is settled.
+        held = Some(Closure::once_into_js(move |_lock: JsValue| {
+            Promise::new(&mut |release: Function, _| {
+                let _ = resolve.call1(&JsValue::UNDEFINED, &release);
+            })
+        }));
+    });
+    let callback = held.ok_or("a promise runs its function at once")?;
+    let patience = AbortSignal::timeout_with_u32(wait_ms);
+    let options = js::object(&[("signal", patience.into())]);
+    // Settles on failure, or long after `granted`, when the lock is freed.
+    let ended = method(&locks, "request")?.call3(&locks, &name.into(), &options, &callback)?;
+    Ok(Promise::race(&Array::of2(&granted, &ended)))
+}
+
+/// The names of all locks that start with `prefix` and that any page of this browser holds.
+pub(crate) async fn held(prefix: &str) -> BTreeSet<String> {
+    let Ok(state) = query().await else { return BTreeSet::new() };
+    Array::from(&js::get(&state, "held"))
+        .iter()
+        .filter_map(|lock| js::get_string(&lock, "name"))
+        .filter(|name| name.starts_with(prefix))
+        .collect()
+}
+
+async fn query() -> Result<JsValue, JsValue> {
+    let locks = manager()?;
+    JsFuture::from(method(&locks, "query")?.call0(&locks)?.dyn_into::<Promise>()?).await
+}

@@ -1,0 +1,9 @@
+//! The browser, as the page uses it: thin, safe, and nowhere else.
+
+pub(crate) mod channel;
+pub(crate) mod js;
+pub(crate) mod locks;
+pub(crate) mod socket;
+pub(crate) mod storage;
+pub(crate) mod time;
+pub(crate) mod worker;

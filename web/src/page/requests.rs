@@ -1,0 +1,186 @@
+//! Requests and watches: one client whose link is a member of this page or the hub.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use api::Error;
+use api::frame::Frame;
+use api::session::{Request, Response};
+use api::watch::{WatchCreateRequest, WatchResponse};
+use client::{CallId, Client, Input, Output, Patience, WatchId};
+use leptos::leptos_dom::helpers::TimeoutHandle;
+use leptos::prelude::*;
+
+use super::{Link, Page};
+use crate::browser::time;
+use crate::browser::worker::ToWorker;
+use crate::rules::route::{self, Route};
+
+/// A little longer than etcd's own limit for a request, so that the member's word comes first.
+/// Without anyone to ask, the time that a member takes to be started again.
+pub(crate) const PATIENCE: Patience = Patience { within: 10_000, wait: 1500 };
+
+/// The end of a request.
+pub(crate) struct Answer {
+    pub(crate) result: Result<Response, Error>,
+    /// From asking to answering.
+    pub(crate) millis: f64,
+}
+
+type OnAnswer = Box<dyn FnOnce(Answer)>;
+type OnWatch = Rc<dyn Fn(WatchResponse)>;
+
+/// What is under way.
+#[derive(Default)]
+pub(crate) struct Requests {
+    client: Client,
+    route: Option<Route>,
+    calls: BTreeMap<CallId, (f64, OnAnswer)>,
+    watches: BTreeMap<WatchId, OnWatch>,
+    timer: Option<TimeoutHandle>,
+}
+
+impl Page {
+    /// Asks; `then` runs once.
+    pub(crate) fn call(
+        self,
+        request: &Request,
+        patience: Patience,
+        then: impl FnOnce(Answer) + 'static,
+    ) {
+        self.requests.update_value(|r| {
+            let call = r.client.call(now(), request, patience);
+            r.calls.insert(call, (time::now_ms(), Box::new(then)));
+        });
+        self.drive();
+    }
+
+    /// Watches until [`unwatch`](Self::unwatch), over losses and changes of the way.
+    pub(crate) fn watch(
+        self,
+        create: WatchCreateRequest,
+        each: impl Fn(WatchResponse) + 'static,
+    ) -> WatchId {
+        let watch = self.requests.try_update_value(|r| {
+            let watch = r.client.watch(now(), create);
+            r.watches.insert(watch, Rc::new(each));
+            watch
+        });
+        self.drive();
+        // The page lives as long as its tab.
+        watch.expect("the page's state is never disposed of")
+    }
+
+    /// Ends a watch.
+    pub(crate) fn unwatch(self, watch: WatchId) {
+        self.requests.update_value(|r| {
+            r.client.unwatch(watch);
+            r.watches.remove(&watch);
+        });
+        self.drive();
+    }
+
+    /// Looks which way is best now, and changes over if another one is.
+    pub(super) fn reroute(self) {
+        let hub_up = self.link.get_untracked() == Link::Up;
+        let chosen = self.local.with_untracked(|reports| {
+            self.lives.with_untracked(|lives| {
+                let running = reports
+                    .values()
+                    .filter(|report| lives.get(&report.name).is_some_and(|life| life.serving()));
+                self.requests.with_value(|r| route::choose(r.route.as_ref(), running, hub_up))
+            })
+        });
+        if self.requests.with_value(|r| r.route == chosen) {
+            return;
+        }
+        self.requests.update_value(|r| {
+            if r.route.is_some() {
+                let reason = "the member that held the request does not serve any more";
+                r.client.handle(now(), Input::Down { reason });
+            }
+            if chosen.is_some() {
+                r.client.handle(now(), Input::Up);
+            }
+            r.route = chosen;
+        });
+        self.drive();
+        self.reroutes.update(|n| *n = n.wrapping_add(1));
+    }
+
+    /// A member of this page answered.
+    pub(super) fn member_answered(self, name: &str, session: u64, body: &[u8]) {
+        self.take_answer(&Route::Local(name.into()), session, body);
+    }
+
+    /// A member elsewhere answered.
+    pub(super) fn hub_answered(self, session: u64, body: &[u8]) {
+        self.take_answer(&Route::Hub, session, body);
+    }
+
+    fn take_answer(self, from: &Route, session: u64, body: &[u8]) {
+        self.requests.update_value(|r| {
+            if r.route.as_ref() == Some(from) {
+                r.client.handle(now(), Input::Message { session, body });
+            }
+        });
+        self.drive();
+    }
+
+    /// Carries out all that the client wants done, then sets its timer.
+    fn drive(self) {
+        while let Some(output) = self.requests.try_update_value(|r| r.client.poll()).flatten() {
+            self.carry_out(output);
+        }
+        self.set_timer();
+    }
+
+    fn carry_out(self, output: Output) {
+        match output {
+            Output::Send { session, body } => self.send_to_member(session, body),
+            Output::Answer { call, result } => {
+                let call = self.requests.try_update_value(|r| r.calls.remove(&call)).flatten();
+                if let Some((asked, then)) = call {
+                    then(Answer { result, millis: time::now_ms() - asked });
+                }
+            }
+            Output::Watch { watch, response } => {
+                let each = self.requests.with_value(|r| r.watches.get(&watch).cloned());
+                if let Some(each) = each {
+                    each(response);
+                }
+            }
+            // The page opens no raw streams.
+            Output::Stream { .. } => {}
+        }
+    }
+
+    fn send_to_member(self, session: u64, body: Vec<u8>) {
+        match self.requests.with_value(|r| r.route.clone()) {
+            Some(Route::Local(name)) => self.say(&name, &ToWorker::Client { session, body }),
+            Some(Route::Hub) => self.send(&Frame::Client { session, body: &body }),
+            None => {}
+        }
+    }
+
+    fn set_timer(self) {
+        self.requests.update_value(|r| {
+            if let Some(timer) = r.timer.take() {
+                timer.clear();
+            }
+            let Some(at) = r.client.wake_at() else { return };
+            let pause = Duration::from_millis(at.saturating_sub(now()));
+            let wake = move || {
+                self.requests.update_value(|r| r.client.handle(now(), Input::Wake));
+                self.drive();
+            };
+            r.timer = set_timeout_with_handle(wake, pause).ok();
+        });
+    }
+}
+
+/// The client's clock.
+fn now() -> u64 {
+    time::now_ms() as u64
+}

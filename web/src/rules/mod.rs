@@ -1,0 +1,11 @@
+//! What the page decides, without a browser: plain functions of plain facts, with their tests.
+
+pub mod address;
+pub mod backoff;
+pub mod card;
+pub mod life;
+pub mod listing;
+pub mod notice;
+pub mod plan;
+pub mod route;
+pub mod text;

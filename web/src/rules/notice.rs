@@ -1,0 +1,199 @@
+//! What the page says above the cards when something is not as it should be.
+
+use crate::rules::card::{Card, State};
+use crate::rules::text;
+
+/// Something to tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The hub has been updated under this page.
+    OldBuild,
+    /// The page may not run members; why.
+    CannotHost(String),
+    /// No link to the hub.
+    HubDown,
+    /// Members of this page live in memory; why.
+    InMemory(String),
+    /// The cluster forms when these are here, too.
+    Forming {
+        /// Who is missing.
+        awaited: Vec<String>,
+    },
+    /// The cluster's data is not in this browser, and it does not run elsewhere either.
+    Away,
+    /// Too few members run.
+    NoMajority {
+        /// Those that do not.
+        missing: Vec<String>,
+        /// Some run, so their own copies can be read.
+        readable: bool,
+    },
+}
+
+/// What the notices depend on.
+#[derive(Clone, Debug, Default)]
+pub struct Situation {
+    /// The hub sends pages of this build to reload.
+    pub old_build: bool,
+    /// Why this page may not run members.
+    pub cannot_host: Option<String>,
+    /// The hub was lost, or not found for a while.
+    pub hub_down: bool,
+    /// Why a member of this page lives in memory.
+    pub in_memory: Option<String>,
+    /// The cluster has formed.
+    pub formed: bool,
+    /// The cards, by name.
+    pub cards: Vec<(String, Card)>,
+}
+
+/// Everything there is to tell, the most important first.
+pub fn notices(now: &Situation) -> Vec<Notice> {
+    let mut told = Vec::new();
+    if now.old_build {
+        told.push(Notice::OldBuild);
+    }
+    told.extend(now.cannot_host.clone().map(Notice::CannotHost));
+    if now.hub_down && !now.old_build {
+        told.push(Notice::HubDown);
+    }
+    told.extend(about_members(now));
+    told.extend(now.in_memory.clone().map(Notice::InMemory));
+    told
+}
+
+/// At most one of the notices about who runs.
+fn about_members(now: &Situation) -> Option<Notice> {
+    let all = &now.cards;
+    let running = all.iter().filter(|(_, card)| card.state.runs()).count();
+    let awaits = |card: &Card| matches!(card.state, State::Away | State::Lost);
+    if running == 0 && all.iter().any(|(_, card)| card.state == State::Away) {
+        return Some(Notice::Away);
+    }
+    let missing = |what: &dyn Fn(&Card) -> bool| -> Vec<String> {
+        all.iter().filter(|(_, card)| what(card)).map(|(name, _)| name.clone()).collect()
+    };
+    if !now.formed {
+        // Members that start have not said anything yet: no alarm for the moment that takes.
+        let awaited = missing(&|card| card.state == State::Stopped || awaits(card));
+        let wait = all.iter().any(|(_, card)| card.state == State::Waiting);
+        return (wait && !awaited.is_empty()).then_some(Notice::Forming { awaited });
+    }
+    if now.hub_down || running > all.len() / 2 {
+        return None;
+    }
+    let starting = all.iter().filter(|(_, card)| card.state == State::Waiting).count();
+    if running + starting > all.len() / 2 {
+        return None;
+    }
+    Some(Notice::NoMajority { missing: missing(&|card| !card.state.runs()), readable: running > 0 })
+}
+
+impl Notice {
+    /// The first words.
+    pub fn title(&self) -> String {
+        match self {
+            Self::OldBuild => "This tab is from an older build.".into(),
+            Self::CannotHost(_) => "No member can run in this page.".into(),
+            Self::HubDown => "The hub is not reachable.".into(),
+            Self::InMemory(_) => "The members of this page live in memory.".into(),
+            Self::Forming { awaited } => format!("Waiting for {}.", text::members(awaited)),
+            Self::Away => "The data of this cluster is not in this browser.".into(),
+            Self::NoMajority { missing, .. } => {
+                let verb = if missing.len() == 1 { "is" } else { "are" };
+                let who = text::sentence(&text::members(missing));
+                format!("{who} {verb} not running: no majority.")
+            }
+        }
+    }
+
+    /// The rest: why, and what can be done.
+    pub fn body(&self) -> String {
+        match self {
+            Self::OldBuild => "The hub was updated. Reload the page to go on.".into(),
+            Self::CannotHost(why) => why.clone(),
+            Self::HubDown => "Its members cannot talk to each other without it. Start it again \
+                with cargo xtask up; this page finds it by itself."
+                .into(),
+            Self::InMemory(why) => format!(
+                "This browser refused files ({why}). What these members hold ends with this page."
+            ),
+            Self::Forming { .. } => {
+                "A new cluster serves once all its members have been up together.".into()
+            }
+            Self::Away => "It may be in another browser, or it was in a private window that is \
+                closed, or the site's data was cleared."
+                .into(),
+            Self::NoMajority { readable: true, .. } => "Writes and ordinary reads fail until more \
+                members run. Reads marked serializable still work: they show one member's own copy."
+                .into(),
+            Self::NoMajority { readable: false, .. } => {
+                "Nothing can be read or written until more members run.".into()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::card::Place;
+
+    fn card(state: State) -> Card {
+        Card {
+            state,
+            words: String::new(),
+            note: None,
+            place: Place::Here,
+            stop: false,
+            restart: false,
+            run_here: false,
+            own_tab: false,
+            new_cluster: false,
+        }
+    }
+
+    fn with(states: [State; 3]) -> Situation {
+        let cards = ["1", "2", "3"].iter().zip(states).map(|(n, s)| ((*n).into(), card(s)));
+        Situation { formed: true, cards: cards.collect(), ..Situation::default() }
+    }
+
+    #[test]
+    fn a_majority_is_nothing_to_tell() {
+        let now = with([State::Leader, State::Follower, State::Stopped]);
+        assert_eq!(notices(&now), []);
+    }
+
+    #[test]
+    fn without_a_majority_the_missing_are_named() {
+        let told = notices(&with([State::Candidate, State::Stopped, State::Refused]));
+        assert_eq!(told[0].title(), "Members 2 and 3 are not running: no majority.");
+        assert!(told[0].body().contains("serializable"));
+    }
+
+    #[test]
+    fn members_that_are_starting_raise_no_alarm() {
+        assert_eq!(notices(&with([State::Waiting, State::Waiting, State::Stopped])), []);
+    }
+
+    #[test]
+    fn a_forming_cluster_names_who_is_awaited() {
+        let mut now = with([State::Waiting, State::Waiting, State::Stopped]);
+        now.formed = false;
+        assert_eq!(notices(&now), [Notice::Forming { awaited: vec!["3".into()] }]);
+    }
+
+    #[test]
+    fn data_elsewhere_matters_only_when_the_cluster_does_not_run() {
+        assert_eq!(notices(&with([State::Away; 3])), [Notice::Away]);
+        let running = with([State::Leader, State::Follower, State::Away]);
+        assert_eq!(notices(&running), []);
+    }
+
+    #[test]
+    fn a_lost_hub_is_told_instead_of_a_lost_majority() {
+        let mut now = with([State::Stopped; 3]);
+        now.hub_down = true;
+        assert_eq!(notices(&now), [Notice::HubDown]);
+    }
+}

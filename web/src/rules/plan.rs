@@ -1,0 +1,103 @@
+//! Which members a page starts.
+
+use std::collections::BTreeMap;
+
+use api::identity::ClusterId;
+
+/// This browser's directories under one cluster name, by member.
+pub type Directories = BTreeMap<String, Directory>;
+
+/// One member's directory, as far as its entries' names tell.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Directory {
+    /// The clusters that it was formed into: one, or none yet.
+    pub clusters: Vec<ClusterId>,
+}
+
+/// What the hub says about the owner of the cluster's name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Binding {
+    /// The hub has not been reached yet.
+    #[default]
+    Unknown,
+    /// Nobody's: no cluster has formed under it.
+    Free,
+    /// This cluster's.
+    Bound(ClusterId),
+}
+
+/// What to do with a member whose lock this page has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Start it.
+    Start,
+    /// Keep the lock and ask again when the hub has answered.
+    AwaitHub,
+    /// Not here: the cluster's data is not in this browser. Free the lock.
+    Leave,
+}
+
+/// A directory of this browser belongs to the cluster.
+pub fn holds_part_of(directories: &Directories, cluster: ClusterId) -> bool {
+    directories.values().any(|d| d.clusters.contains(&cluster))
+}
+
+/// Decides about one member.
+///
+/// A browser without any directory of the bound cluster starts nothing: its members would be
+/// strangers. One that holds some starts the missing one, too, so that its peers refuse it and
+/// its card says why.
+pub fn verdict(member: &str, binding: Binding, directories: &Directories) -> Verdict {
+    match binding {
+        Binding::Bound(cluster) if holds_part_of(directories, cluster) => Verdict::Start,
+        Binding::Bound(_) => Verdict::Leave,
+        Binding::Free => Verdict::Start,
+        Binding::Unknown => match directories.get(member) {
+            Some(directory) if !directory.clusters.is_empty() => Verdict::Start,
+            _ => Verdict::AwaitHub,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: ClusterId = ClusterId(7);
+    const OTHER: ClusterId = ClusterId(8);
+
+    fn formed(members: &[(&str, ClusterId)]) -> Directories {
+        let directory = |id| Directory { clusters: vec![id] };
+        members.iter().map(|(name, id)| ((*name).into(), directory(*id))).collect()
+    }
+
+    #[test]
+    fn a_free_name_starts_whatever_is_here() {
+        assert_eq!(verdict("1", Binding::Free, &Directories::new()), Verdict::Start);
+        assert_eq!(verdict("1", Binding::Free, &formed(&[("2", OTHER)])), Verdict::Start);
+    }
+
+    #[test]
+    fn a_browser_without_the_bound_cluster_starts_nothing() {
+        let bound = Binding::Bound(OURS);
+        assert_eq!(verdict("1", bound, &Directories::new()), Verdict::Leave);
+        assert_eq!(verdict("1", bound, &formed(&[("1", OTHER)])), Verdict::Leave);
+        let unformed = Directories::from([("1".into(), Directory::default())]);
+        assert_eq!(verdict("1", bound, &unformed), Verdict::Leave);
+    }
+
+    #[test]
+    fn a_browser_with_a_part_of_it_starts_the_missing_member() {
+        let here = formed(&[("1", OURS), ("2", OURS)]);
+        for member in ["1", "2", "3"] {
+            assert_eq!(verdict(member, Binding::Bound(OURS), &here), Verdict::Start);
+        }
+    }
+
+    #[test]
+    fn without_a_hub_only_formed_members_start() {
+        let here = formed(&[("1", OURS)]);
+        assert_eq!(verdict("1", Binding::Unknown, &here), Verdict::Start);
+        assert_eq!(verdict("2", Binding::Unknown, &here), Verdict::AwaitHub);
+    }
+}

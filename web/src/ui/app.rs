@@ -1,0 +1,56 @@
+//! The whole page.
+
+use leptos::prelude::*;
+
+use super::dialog::{NewCluster, NewClusterDialog};
+use super::first_minute::FirstMinute;
+use super::header::Header;
+use super::keys::Keys;
+use super::members::Members;
+use super::notices::Notices;
+use crate::page::Page;
+use crate::rules::address::Address;
+
+/// The page of an address, or what is wrong with the address.
+#[component]
+pub(crate) fn App(address: Result<Address, String>) -> impl IntoView {
+    match address {
+        Ok(address) => view! { <Cluster address/> }.into_any(),
+        Err(wrong) => view! { <WrongAddress wrong/> }.into_any(),
+    }
+}
+
+#[component]
+fn Cluster(address: Address) -> impl IntoView {
+    document().set_title(&format!("{} · Kvorum", address.cluster));
+    provide_context(Page::open(address));
+    provide_context(NewCluster::default());
+    view! {
+        <Header/>
+        <main>
+            <Notices/>
+            <Members/>
+            <Keys/>
+            <FirstMinute/>
+        </main>
+        <NewClusterDialog/>
+    }
+}
+
+#[component]
+fn WrongAddress(wrong: String) -> impl IntoView {
+    view! {
+        <main>
+            <section class="panel" role="alert">
+                <h1>"This address leads nowhere"</h1>
+                <p>{wrong}</p>
+                <p><a href="/">"Go to the cluster default"</a></p>
+            </section>
+        </main>
+    }
+}
+
+/// The page, for whatever shows a part of it.
+pub(super) fn page() -> Page {
+    expect_context::<Page>()
+}

@@ -1,0 +1,158 @@
+//! The members' cards.
+
+use api::report::{LinkState, MemberReport, PeerReport};
+use leptos::prelude::*;
+
+use super::app::page;
+use super::dialog::NewCluster;
+use crate::rules::address::MEMBERS;
+use crate::rules::card::{self, Place};
+
+#[component]
+pub(super) fn Members() -> impl IntoView {
+    view! {
+        <section class="members">
+            <h2>"Members"</h2>
+            <div class="cards">
+                {MEMBERS.map(|name| view! { <MemberCard name/> }).collect_view()}
+            </div>
+        </section>
+    }
+}
+
+#[component]
+fn MemberCard(name: &'static str) -> impl IntoView {
+    let page = page();
+    let card = Memo::new(move |_| page.card(name));
+    let report = Memo::new(move |_| page.report(name));
+    let heading = format!("member-{name}");
+    // A stopped member's last figures would pass for its present ones.
+    let shown = move || report.get().filter(|_| card.with(|c| c.state.runs()));
+    view! {
+        <article
+            class="card"
+            aria-labelledby=heading.clone()
+            data-member=name
+            data-role=move || card.with(|c| c.state.role())
+            data-reason=move || card.with(|c| c.state.reason())
+        >
+            <header>
+                <h3 id=heading.clone()>"Member " {name}</h3>
+                <span class="role" role="status">{move || card.with(|c| c.words.clone())}</span>
+            </header>
+            <p class="place">{move || card.with(|c| place_words(c.place))}</p>
+            <Figures report=Signal::derive(shown)/>
+            <Links report=Signal::derive(shown)/>
+            <p class="note">{move || card.with(|c| c.note.clone())}</p>
+            <Actions name heading=heading.clone() card/>
+        </article>
+    }
+}
+
+fn place_words(place: Place) -> &'static str {
+    match place {
+        Place::Here => "in this tab",
+        Place::OtherTab => "in another tab",
+        Place::OtherBrowser => "in another browser",
+        Place::Nowhere => "runs nowhere",
+    }
+}
+
+/// Term, commit, applied and revision.
+#[component]
+fn Figures(report: Signal<Option<MemberReport>>) -> impl IntoView {
+    let figure = move |name: &'static str, field: &'static str, of: fn(&MemberReport) -> i128| {
+        let text = move || {
+            report.with(|r| r.as_ref().map_or_else(|| "–".to_owned(), |r| of(r).to_string()))
+        };
+        view! {
+            <div>
+                <dt>{name}</dt>
+                <dd data-field=field>{text}</dd>
+            </div>
+        }
+    };
+    view! {
+        <dl class="figures">
+            {figure("Term", "term", |r| r.term.into())}
+            {figure("Commit", "commit", |r| r.commit.into())}
+            {figure("Applied", "applied", |r| r.applied.into())}
+            {figure("Revision", "revision", |r| r.revision.into())}
+        </dl>
+    }
+}
+
+/// The links to its peers, as it sees them.
+#[component]
+fn Links(report: Signal<Option<MemberReport>>) -> impl IntoView {
+    let peers = move || report.with(|r| r.as_ref().map_or_else(Vec::new, |r| r.peers.clone()));
+    let link = |peer: PeerReport| {
+        let (state, words) = link_words(peer.link);
+        view! {
+            <li data-peer=peer.name.clone() data-link=state>
+                <span class="dot" aria-hidden="true"></span>
+                {format!("to {} {words}", peer.name)}
+            </li>
+        }
+    };
+    view! { <ul class="links">{move || peers().into_iter().map(link).collect_view()}</ul> }
+}
+
+fn link_words(link: LinkState) -> (&'static str, &'static str) {
+    match link {
+        LinkState::Down => ("down", "down"),
+        LinkState::Greeting => ("greeting", "greeting"),
+        LinkState::Up => ("up", "up"),
+    }
+}
+
+/// What can be done with the member.
+#[component]
+fn Actions(name: &'static str, heading: String, card: Memo<card::Card>) -> impl IntoView {
+    let page = page();
+    let new_cluster = expect_context::<NewCluster>();
+    let address = page.address();
+    let moves = address.member.as_deref() != Some(name);
+    let own_tab = address.of_member(name);
+    let storage = move || card::storage_word(page.life(name).as_ref());
+    let heading = StoredValue::new(heading);
+    let button = move |text: &'static str,
+                       works: fn(&card::Card) -> bool,
+                       act: fn(crate::page::Page, &str)| {
+        view! {
+            <Show when=move || card.with(works)>
+                <button
+                    type="button"
+                    aria-describedby=heading.get_value()
+                    on:click=move |_| act(page, name)
+                >
+                    {text}
+                </button>
+            </Show>
+        }
+    };
+    view! {
+        <footer>
+            <div class="actions">
+                {button("Stop", |c| c.stop, crate::page::Page::stop)}
+                {button("Restart", |c| c.restart, crate::page::Page::restart)}
+                {button("Run here", |c| c.run_here, crate::page::Page::run_here)}
+                <Show when=move || card.with(|c| c.new_cluster)>
+                    <button
+                        type="button"
+                        aria-describedby=heading.get_value()
+                        on:click=move |_| new_cluster.ask()
+                    >
+                        "Start a new cluster here"
+                    </button>
+                </Show>
+                <Show when=move || moves && card.with(|c| c.own_tab)>
+                    <a href=own_tab.clone() target="_blank" aria-describedby=heading.get_value()>
+                        "open in its own tab"
+                    </a>
+                </Show>
+            </div>
+            <span class="storage" data-field="storage">{storage}</span>
+        </footer>
+    }
+}
