@@ -177,10 +177,7 @@ impl Page {
 
     /// Takes what happened to a member, and does what follows.
     fn happen(self, name: &str, happening: Happening) {
-        let mut life = match self.lives.with_untracked(|lives| lives.get(name).cloned()) {
-            Some(life) => life,
-            None => return,
-        };
+        let Some(mut life) = self.life_untracked(name) else { return };
         let before = life.clone();
         let duty = life.after(happening);
         if life != before {

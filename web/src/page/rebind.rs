@@ -55,7 +55,7 @@ impl Page {
     pub(super) fn rebind_answered(self, result: Result<(), String>) {
         let asker = self.rebinding.try_update_value(Option::take).flatten();
         if let Some(asker) = asker {
-            let why = result.err().map_or(JsValue::UNDEFINED, |why| why.into());
+            let why = result.err().map_or(JsValue::UNDEFINED, JsValue::from);
             // The function only resolves a promise.
             let _ = asker.call1(&JsValue::UNDEFINED, &why);
         }

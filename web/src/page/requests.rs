@@ -15,6 +15,7 @@ use leptos::prelude::*;
 use super::{Link, Page};
 use crate::browser::time;
 use crate::browser::worker::ToWorker;
+use crate::rules::life::Life;
 use crate::rules::route::{self, Route};
 
 /// A little longer than etcd's own limit for a request, so that the member's word comes first.
@@ -88,7 +89,7 @@ impl Page {
             self.lives.with_untracked(|lives| {
                 let running = reports
                     .values()
-                    .filter(|report| lives.get(&report.name).is_some_and(|life| life.serving()));
+                    .filter(|report| lives.get(&report.name).is_some_and(Life::serving));
                 self.requests.with_value(|r| route::choose(r.route.as_ref(), running, hub_up))
             })
         });

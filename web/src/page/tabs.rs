@@ -48,7 +48,8 @@ impl Page {
         });
         let shown = window_event_listener_untyped("pageshow", move |event| {
             use wasm_bindgen::JsCast;
-            let kept = event.dyn_ref::<PageTransitionEvent>().is_some_and(|e| e.persisted());
+            let kept =
+                event.dyn_ref::<PageTransitionEvent>().is_some_and(PageTransitionEvent::persisted);
             if kept {
                 self.connect();
                 self.take_again(before.get_value());
