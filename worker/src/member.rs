@@ -1,0 +1,140 @@
+//! One member: a node, its log, and the host around them.
+
+use api::report::MemberReport;
+use node::{Input, LinkId, Node, Output};
+use serde::Serialize;
+use storage::{Log, LogError, Options as LogOptions};
+use wasm_bindgen::prelude::*;
+
+use crate::config::{Options, random};
+use crate::disk::Disk;
+use crate::host::Host;
+
+/// The one link that a host in JavaScript has: to its relay.
+const RELAY: LinkId = 0;
+
+/// A member, from its start to its end. Every method takes the host's clock in milliseconds.
+#[wasm_bindgen]
+pub struct Member {
+    node: Node,
+    log: Log<Disk>,
+    host: Host,
+    /// The last batch that is written, and the last one that is synced.
+    written: u64,
+    synced: u64,
+}
+
+#[wasm_bindgen]
+impl Member {
+    /// Starts the member that `options` names on its disk. Throws in words if that cannot be.
+    #[wasm_bindgen(constructor)]
+    pub fn new(options: JsValue, disk: &Disk, host: Host, now: f64) -> Result<Self, JsError> {
+        let options: Options = serde_wasm_bindgen::from_value(options)
+            .map_err(|error| JsError::new(&format!("the member's options are wrong: {error}")))?;
+        let config = options.config().map_err(|error| JsError::new(&error))?;
+        let log_id = random().map_err(|error| JsError::new(&error))?;
+        let (log, recovered) = Log::open(disk.clone(), LogOptions::new(log_id))?;
+        let node = Node::new(config, millis(now), &recovered)?;
+        let last = recovered.next - 1;
+        let mut member = Self { node, log, host, written: last, synced: last };
+        member.drain();
+        Ok(member)
+    }
+
+    /// The socket to the relay is open.
+    #[wasm_bindgen(js_name = linkUp)]
+    pub fn link_up(&mut self, now: f64) {
+        self.handle(now, Input::LinkUp { link: RELAY });
+    }
+
+    /// The socket to the relay is closed.
+    #[wasm_bindgen(js_name = linkDown)]
+    pub fn link_down(&mut self, now: f64) {
+        self.handle(now, Input::LinkDown { link: RELAY });
+    }
+
+    /// A frame came from the relay.
+    pub fn frame(&mut self, now: f64, bytes: &[u8]) {
+        self.handle(now, Input::Frame { link: RELAY, bytes });
+    }
+
+    /// A client at this host says something; `body` is a `ClientMessage`.
+    pub fn client(&mut self, now: f64, session: f64, body: &[u8]) {
+        self.handle(now, Input::Client { session: session as u64, body });
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self, now: f64) {
+        self.handle(now, Input::Tick);
+    }
+
+    /// Hand over what is to be handed over, then say `left`.
+    pub fn leave(&mut self, now: f64) {
+        self.handle(now, Input::Leave);
+    }
+
+    /// Makes all that is written durable, with one flush.
+    pub fn sync(&mut self, now: f64) {
+        if self.synced == self.written {
+            return;
+        }
+        match self.log.sync() {
+            Ok(number) => {
+                self.synced = number;
+                self.handle(now, Input::Persisted { number });
+            }
+            Err(error) => self.fail(&error),
+        }
+    }
+
+    /// When to call `tick` at the latest.
+    #[wasm_bindgen(js_name = wakeAt)]
+    pub fn wake_at(&self) -> f64 {
+        self.node.wake_at() as f64
+    }
+}
+
+impl Member {
+    fn handle(&mut self, now: f64, input: Input<'_>) {
+        self.node.handle(millis(now), input);
+        self.drain();
+    }
+
+    /// Does what the node wants done.
+    fn drain(&mut self) {
+        while let Some(output) = self.node.poll() {
+            match output {
+                Output::Send { frame, .. } => self.host.send(frame),
+                Output::Persist(batch) => match self.log.append(&batch) {
+                    Ok(()) => self.written = batch.number,
+                    Err(error) => return self.fail(&error),
+                },
+                Output::Reply { session, body } => self.host.reply(session as f64, body),
+                Output::Report(report) => self.host.report(to_js(&report)),
+                Output::Formed(cluster) => self.host.formed(cluster.0),
+                Output::Left => self.host.left(),
+                Output::Halt(reason) => self.host.halted(reason),
+            }
+        }
+        if self.written > self.synced {
+            self.host.want_sync();
+        }
+    }
+
+    /// What cannot be written cannot be promised: the member stops, and reveals nothing of it.
+    fn fail(&mut self, error: &LogError) {
+        self.host.halted(error.to_string());
+    }
+}
+
+fn to_js(report: &MemberReport) -> JsValue {
+    let serializer = serde_wasm_bindgen::Serializer::new()
+        .serialize_large_number_types_as_bigints(true)
+        .serialize_missing_as_null(true);
+    report.serialize(&serializer).expect("a report is plain data, which JavaScript can hold")
+}
+
+/// `performance.now()` has fractions.
+fn millis(now: f64) -> u64 {
+    now as u64
+}
