@@ -139,13 +139,13 @@ impl Watchers {
 
     /// Ends a session and its watches, without a word.
     pub fn end(&mut self, session: u64) {
+        self.out.retain(|(to, _)| *to != session);
         let Some(ended) = self.sessions.remove(&session) else { return };
         self.count -= ended.watches.len();
         for (id, watch) in &ended.watches {
             self.synced.remove(&watch.span, (session, *id));
             self.behind.remove(&(session, *id));
         }
-        self.out.retain(|(to, _)| *to != session);
     }
 
     /// Says whether a session can take events now. While it is held its watches fall behind

@@ -1,0 +1,158 @@
+//! The limits, at their edges. (Sizes and operations have golden scripts.)
+
+use api::kv::{CompareTarget, DeleteRangeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest};
+use api::limits;
+use api::session::Request;
+use api::watch::{WatchCreateRequest, WatchRequest, WatchResponse};
+use api::{Bytes, Error};
+use kvorum_mvcc::{Store, Watchers, check};
+
+fn put(key: &str) -> PutRequest {
+    PutRequest { key: Bytes::copy_from_slice(key.as_bytes()), ..PutRequest::default() }
+}
+
+#[test]
+fn a_session_has_so_many_watches_and_no_more() {
+    let mut store = Store::new();
+    let mut watchers = Watchers::new(&store);
+    let key = Bytes::from_static(b"k");
+    let create = WatchRequest::Create(WatchCreateRequest { key, ..Default::default() });
+    for _ in 0..limits::WATCHES_PER_SESSION {
+        watchers.request(&store, 1, &create);
+    }
+    let step = watchers.step(&store);
+    assert!(step.messages.iter().all(|(_, response)| response.created && !response.canceled));
+    assert_eq!(watchers.len(), limits::WATCHES_PER_SESSION);
+
+    watchers.request(&store, 1, &create);
+    let refused = watchers.step(&store).messages.remove(0).1;
+    assert!(refused.created && refused.canceled && refused.watch_id == -1);
+    assert_eq!(refused.cancel_reason, Error::TooManyRequests.text());
+
+    // They work, and make room when they end.
+    store.put(&put("k")).unwrap();
+    let events: usize = drain(&mut watchers, &store).iter().map(|r| r.events.len()).sum();
+    assert_eq!(events, limits::WATCHES_PER_SESSION);
+    watchers.request(&store, 1, &WatchRequest::Cancel(7));
+    watchers.request(&store, 1, &create);
+    assert_eq!(watchers.step(&store).messages.len(), 2);
+    assert_eq!(watchers.len(), limits::WATCHES_PER_SESSION);
+    watchers.end(1);
+    assert!(watchers.is_empty());
+}
+
+fn drain(watchers: &mut Watchers, store: &Store) -> Vec<WatchResponse> {
+    let mut responses = Vec::new();
+    loop {
+        let step = watchers.step(store);
+        responses.extend(step.messages.into_iter().map(|(_, response)| response));
+        if !step.more {
+            return responses;
+        }
+    }
+}
+
+/// One change for many watches is told in slices, too: the messages of a step are bounded.
+#[test]
+fn a_change_for_many_watches_is_told_in_slices() {
+    let mut store = Store::new();
+    let mut watchers = Watchers::with_pace(&store, 10, 10);
+    let (key, range_end) = (Bytes::from_static(b"a"), Bytes::from_static(b"z"));
+    let create = WatchRequest::Create(WatchCreateRequest { key, range_end, ..Default::default() });
+    for session in 0..100 {
+        watchers.request(&store, session, &create);
+    }
+    assert_eq!(watchers.step(&store).messages.len(), 100);
+    store.put(&put("k")).unwrap();
+    let mut told = 0;
+    loop {
+        let step = watchers.step(&store);
+        assert!(step.messages.len() <= 20, "{}", step.messages.len());
+        told += step.messages.len();
+        if !step.more {
+            break;
+        }
+    }
+    assert_eq!(told, 100);
+}
+
+/// Transactions nest as deep as their operations allow. That depth must fit any stack.
+#[test]
+fn the_deepest_transaction() {
+    let nest = |depth: usize| {
+        let mut txn = TxnRequest { success: vec![RequestOp::Put(put("k"))], ..Default::default() };
+        for _ in 1..depth {
+            txn = TxnRequest { success: vec![RequestOp::Txn(txn)], ..Default::default() };
+        }
+        txn
+    };
+    let deepest = nest(limits::TXN_OPS);
+    assert_eq!(check::txn(&deepest), Ok(()));
+    assert_eq!(check::txn(&nest(limits::TXN_OPS + 1)), Err(Error::TooManyOps));
+    let mut store = Store::new();
+    let response = store.txn(&deepest).unwrap();
+    assert_eq!((response.header.revision, store.revision()), (2, 2));
+}
+
+/// 64 children with 64 puts and deletions in each branch: the check for keys written twice
+/// takes no more than a moment.
+#[test]
+fn many_writes_are_checked_fast() {
+    let child = |n: usize| {
+        let ops = (0..64).map(|m| {
+            let key = Bytes::from(format!("{n:04}/{m:04}"));
+            if m % 2 == 0 {
+                RequestOp::Put(PutRequest { key, ..Default::default() })
+            } else {
+                RequestOp::DeleteRange(DeleteRangeRequest { key, ..Default::default() })
+            }
+        });
+        let success: Vec<_> = ops.collect();
+        RequestOp::Txn(TxnRequest { failure: success.clone(), success, ..Default::default() })
+    };
+    let txn = TxnRequest { success: (0..64).map(child).collect(), ..Default::default() };
+    assert_eq!(check::txn(&txn), Ok(()));
+}
+
+/// The sizes are those of etcd's protobuf messages, byte by byte.
+#[test]
+fn sizes_of_requests() {
+    let range = RangeRequest {
+        key: Bytes::from_static(b"abc"),
+        range_end: Bytes::from_static(b"\0"),
+        limit: 300,
+        revision: -1,
+        serializable: true,
+        ..Default::default()
+    };
+    // key 2+3, range_end 2+1, limit 1+2, revision 1+10, serializable 2.
+    assert_eq!(check::request_bytes(&Request::Range(range.clone())), 24);
+    let write = PutRequest { prev_kv: true, lease: 1, ..put("k") };
+    assert_eq!(check::request_bytes(&Request::Put(write.clone())), 3 + 2 + 2);
+
+    let compare = |target| api::kv::Compare {
+        result: api::kv::CompareResult::Greater,
+        target,
+        key: Bytes::from_static(b"k"),
+        range_end: Bytes::from_static(b"l"),
+    };
+    let compares = [
+        // result 2, target 0 or 2, key 3, operand, range_end 2+1+1; around it 2.
+        (CompareTarget::Version(0), 2 + 2 + 3 + 2 + 4),
+        (CompareTarget::Version(1), 2 + 2 + 3 + 2 + 4),
+        (CompareTarget::Mod(128), 2 + 2 + 2 + 3 + 3 + 4),
+        (CompareTarget::Value(Bytes::new()), 2 + 2 + 2 + 3 + 2 + 4),
+        (CompareTarget::Value(Bytes::from_static(b"v")), 2 + 2 + 2 + 3 + 3 + 4),
+    ];
+    for (target, size) in compares {
+        let txn = TxnRequest { compare: vec![compare(target.clone())], ..Default::default() };
+        assert_eq!(check::request_bytes(&Request::Txn(txn)), size, "{target:?}");
+    }
+    // Two levels around each operation: its kind, and its place in the list.
+    let inner = TxnRequest { failure: vec![RequestOp::Put(write)], ..Default::default() };
+    let outer = TxnRequest {
+        success: vec![RequestOp::Txn(inner), RequestOp::Range(range)],
+        ..Default::default()
+    };
+    assert_eq!(check::request_bytes(&Request::Txn(outer)), (7 + 4 + 4) + (24 + 4));
+}

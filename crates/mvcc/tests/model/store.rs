@@ -1,0 +1,125 @@
+//! The store against the model: any requests, the same answers.
+
+use api::kv::{DeleteRangeRequest, PutRequest, RangeRequest, TxnRequest};
+use kvorum_mvcc::{Store, check};
+use proptest::prelude::*;
+
+use crate::model::Model;
+use crate::requests;
+
+#[derive(Clone, Debug)]
+enum Action {
+    Put(PutRequest),
+    DeleteRange(DeleteRangeRequest),
+    Txn(TxnRequest),
+    Range(RangeRequest),
+    Compact(i64),
+}
+
+fn action() -> impl Strategy<Value = Action> {
+    prop_oneof![
+        4 => requests::put().prop_map(Action::Put),
+        2 => requests::delete_range().prop_map(Action::DeleteRange),
+        3 => requests::txn().prop_map(Action::Txn),
+        4 => requests::range().prop_map(Action::Range),
+        1 => (-1..20_i64).prop_map(Action::Compact),
+    ]
+}
+
+/// What etcd's checks let through that etcd then dies of is left to a golden script.
+fn model_can(txn: &TxnRequest) -> bool {
+    check::txn(txn).is_ok() && !txn_mixes_end_and_keep(txn)
+}
+
+fn txn_mixes_end_and_keep(txn: &TxnRequest) -> bool {
+    let text = format!("{txn:?}");
+    text.contains(r#"range_end: b"\0""#)
+        && (text.contains("ignore_value: true") || text.contains("ignore_lease: true"))
+}
+
+/// Every key at every revision that may be read.
+fn all_states_agree(store: &Store, model: &Model) -> Result<(), TestCaseError> {
+    for revision in 1..=model.revision() + 1 {
+        let all = RangeRequest {
+            key: b"\0".as_slice().into(),
+            range_end: b"\0".as_slice().into(),
+            revision,
+            ..RangeRequest::default()
+        };
+        prop_assert_eq!(store.range(&all), model.range(&all));
+    }
+    Ok(())
+}
+
+proptest! {
+    #[test]
+    fn answers_as_the_model(actions in prop::collection::vec(action(), 1..40)) {
+        let mut store = Store::new();
+        let mut model = Model::new();
+        let mut twin = Store::new();
+        for action in &actions {
+            match action {
+                Action::Put(put) => {
+                    prop_assert_eq!(store.put(put), model.put(put));
+                    let _ = twin.put(put);
+                }
+                Action::DeleteRange(delete) => {
+                    prop_assert_eq!(store.delete_range(delete), Ok(model.delete_range(delete)));
+                    let _ = twin.delete_range(delete);
+                }
+                Action::Txn(txn) if model_can(txn) => {
+                    let read = check::is_read_only(txn).then(|| store.txn_read(txn));
+                    let answer = store.txn(txn);
+                    prop_assert_eq!(&answer, &model.txn(txn));
+                    if let Some(read) = read {
+                        prop_assert_eq!(&answer, &read);
+                    }
+                    let _ = twin.txn(txn);
+                }
+                // Refused before the log. A store that meets it anyway must stand it.
+                Action::Txn(txn) => {
+                    let _ = store.clone().txn(txn);
+                }
+                Action::Range(range) => {
+                    prop_assert_eq!(store.range(range), model.range(range));
+                }
+                Action::Compact(revision) => {
+                    prop_assert_eq!(store.compact(*revision), model.compact(*revision));
+                    let _ = twin.compact(*revision);
+                }
+            }
+            prop_assert_eq!(store.revision(), model.revision());
+            prop_assert_eq!(store.compact_revision(), model.compacted);
+        }
+        all_states_agree(&store, &model)?;
+        prop_assert_eq!(store.hash(0), twin.hash(0));
+        prop_assert_eq!(store.bytes(), twin.bytes());
+    }
+
+    /// What compaction drops is no part of the hash of what it keeps: members that compact at
+    /// different times agree as soon as they have compacted at the same revision.
+    #[test]
+    fn compaction_in_steps_is_compaction(
+        actions in prop::collection::vec(action(), 1..40),
+        steps in prop::collection::vec(0..40_i64, 0..4),
+    ) {
+        let mut store = Store::new();
+        for action in &actions {
+            match action {
+                Action::Put(put) => drop(store.put(put)),
+                Action::DeleteRange(delete) => drop(store.delete_range(delete)),
+                Action::Txn(txn) => drop(store.txn(txn)),
+                Action::Range(_) | Action::Compact(_) => {}
+            }
+        }
+        let last = store.revision();
+        let mut stepped = store.clone();
+        for step in steps {
+            let _ = stepped.compact(step.min(last - 1));
+        }
+        store.compact(last).unwrap();
+        stepped.compact(last).unwrap();
+        prop_assert_eq!(store.hash(0), stepped.hash(0));
+        prop_assert_eq!(store.bytes(), stepped.bytes());
+    }
+}
