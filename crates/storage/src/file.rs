@@ -51,6 +51,29 @@ pub trait File {
     fn sync(&self) -> Result<(), FileError>;
 }
 
+/// A host that knows only at its start which kind of file it has.
+impl<F: File + ?Sized> File for Box<F> {
+    fn read_at(&self, at: u64, into: &mut [u8]) -> Result<usize, FileError> {
+        (**self).read_at(at, into)
+    }
+
+    fn write_at(&self, at: u64, bytes: &[u8]) -> Result<(), FileError> {
+        (**self).write_at(at, bytes)
+    }
+
+    fn set_len(&self, length: u64) -> Result<(), FileError> {
+        (**self).set_len(length)
+    }
+
+    fn len(&self) -> Result<u64, FileError> {
+        (**self).len()
+    }
+
+    fn sync(&self) -> Result<(), FileError> {
+        (**self).sync()
+    }
+}
+
 /// What a file's owner can react to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FileErrorKind {

@@ -152,6 +152,27 @@ proptest! {
         prop_assert!(run.log.is_some());
     }
 
+    /// What a lying disk lost is lost, but what comes back was written, in its order.
+    #[test]
+    fn a_lying_disk_makes_nothing_up(steps in steps(), seed: u64) {
+        let mut run = Run::new(Faults::default());
+        run.open();
+        run.file.set(Faults::drawn(seed, 200, 10, true));
+        for step in steps.iter().filter(|step| !matches!(step, Step::Crash(_))) {
+            if run.log.is_some() {
+                run.step(step);
+            }
+        }
+        run.file.set(Faults::default());
+        run.crash(Crash::Scatter(seed));
+        match Log::open(run.file.clone(), OPTIONS) {
+            Ok((_, recovered)) => {
+                run.model.prefix(&recovered);
+            },
+            Err(error) => prop_assert!(matches!(error, LogError::Refused(_)), "{error}"),
+        }
+    }
+
     #[test]
     fn losing_all_gives_the_last_sync_back(
         changes in prop::collection::vec((0..4_u8, 0..200_u64, 0..100_usize), 0..40),
