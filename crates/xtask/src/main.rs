@@ -10,6 +10,7 @@ mod site;
 mod size;
 mod test;
 mod up;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -32,6 +33,10 @@ enum Command {
     Up(up::Options),
     /// Run every test there is.
     Test(test::Options),
+    /// Check format, lints, docs, dependency rules and licences; it only reads.
+    Verify,
+    /// Format, and take clippy's suggestions.
+    Fix,
     /// Put this machine's protoc where plain cargo and an editor find it (every command does).
     Setup,
 }
@@ -43,6 +48,8 @@ fn main() -> Result<ExitCode> {
         Command::Build(options) => drop(site::build(options)?),
         Command::Up(options) => up::up(&options)?,
         Command::Test(options) => return test::test(&options),
+        Command::Verify => return verify::verify(),
+        Command::Fix => return verify::fix(),
         Command::Setup => {}
     }
     Ok(ExitCode::SUCCESS)
