@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use api::Bytes;
+use api::kv::KeyValue;
 
 use crate::rows::Revision;
 use crate::span::Span;
@@ -22,6 +23,17 @@ impl Mark {
     /// The mark of a deletion.
     pub(crate) fn tombstone(at: Revision) -> Self {
         Self { at, create: 0, version: 0 }
+    }
+
+    /// The pair of this version as far as the index knows it: without value and lease.
+    pub(crate) fn bare(self, key: &Bytes) -> KeyValue {
+        KeyValue {
+            key: key.clone(),
+            create_revision: self.create,
+            mod_revision: self.at.main,
+            version: self.version,
+            ..KeyValue::default()
+        }
     }
 
     /// True unless it is a deletion.

@@ -29,10 +29,34 @@
 //! * [`Store::put`], [`Store::delete_range`], [`Store::txn`], [`Store::compact`] at apply. They
 //!   are total: whatever comes, they answer or refuse, and a refusal changes nothing.
 //! * [`check::is_read_only`] tells which transactions need no log: [`Store::txn_read`].
-//! * [`Watchers::request`] for what a client says, [`Watchers::step`] after each change and
-//!   while it says that more waits, [`Watchers::end`] when a session is over.
+//! * [`Watchers::request`] for what a client says, [`Watchers::changed`] after each change that
+//!   is applied, [`Watchers::step`] for the messages, again while it says that more waits,
+//!   [`Watchers::hold`] for a session that is full, [`Watchers::end`] when it is over.
 //!
 //! Every header has only its `revision` filled; the node adds cluster, member and term.
+//!
+//! ```
+//! use api::kv::PutRequest;
+//! use api::watch::{WatchCreateRequest, WatchRequest};
+//! use kvorum_mvcc::{Store, Watchers};
+//!
+//! let mut store = Store::new();
+//! let mut watchers = Watchers::new(&store);
+//! let key = api::Bytes::from_static(b"key1");
+//! let create = WatchCreateRequest { key: key.clone(), ..Default::default() };
+//! watchers.request(&store, 1, &WatchRequest::Create(create));
+//!
+//! let put = PutRequest { key, value: "value1".into(), ..Default::default() };
+//! let response = store.put(&put)?;
+//! assert_eq!(response.header.revision, 2);
+//! watchers.changed(&store);
+//!
+//! let step = watchers.step(&store);
+//! let [(1, created), (1, told)] = &step.messages[..] else { panic!("two for session 1") };
+//! assert!(created.created);
+//! assert_eq!(told.events[0].kv.value, "value1");
+//! # Ok::<(), api::Error>(())
+//! ```
 
 pub mod check;
 mod compact;

@@ -50,13 +50,7 @@ impl Store {
     /// One pair of an answer. Keys alone come from the index, without their lease, as in etcd.
     fn fetch(&self, request: &RangeRequest, key: &Bytes, mark: Mark) -> KeyValue {
         if request.keys_only && request.sort_target != SortTarget::Value {
-            return KeyValue {
-                key: key.clone(),
-                create_revision: mark.create,
-                mod_revision: mark.at.main,
-                version: mark.version,
-                ..KeyValue::default()
-            };
+            return mark.bare(key);
         }
         self.row(mark)
     }

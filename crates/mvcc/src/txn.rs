@@ -71,7 +71,11 @@ impl Store {
             return !matches!(compare.target, CompareTarget::Value(_))
                 && holds_for(compare, &KeyValue::default());
         }
-        keys.all(|(_, mark)| holds_for(compare, &self.row(mark)))
+        let needs_row = matches!(compare.target, CompareTarget::Value(_) | CompareTarget::Lease(_));
+        keys.all(|(key, mark)| {
+            let kv = if needs_row { self.row(mark) } else { mark.bare(key) };
+            holds_for(compare, &kv)
+        })
     }
 
     /// Inside of a transaction a negative revision is a compacted one.

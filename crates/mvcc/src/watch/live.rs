@@ -18,8 +18,9 @@ struct Batch {
 }
 
 impl Watchers {
-    /// Tells synced watches what is new. [`step`](Self::step) does so first; to call it after
-    /// each change lets watches hear of revisions that a compaction drops right after.
+    /// Tells synced watches what is new: to be called after each change. [`step`](Self::step)
+    /// does so, too, but comes too late for revisions that were compacted meanwhile: watches
+    /// that did not hear of them end.
     pub fn changed(&mut self, store: &Store) {
         if self.seen == store.revision() {
             return;
