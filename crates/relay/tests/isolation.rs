@@ -19,6 +19,8 @@ const ITS_NAME: &str = "stranger";
 #[derive(Clone, Debug)]
 enum Act {
     Open,
+    /// Comes into the others' room, so that what follows is not all lost on the doorstep.
+    Join(Vec<u8>),
     Close,
     Frame(Vec<u8>),
 }
@@ -99,7 +101,22 @@ fn any_frame() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn act() -> impl Strategy<Value = Act> {
-    prop_oneof![1 => Just(Act::Open), 1 => Just(Act::Close), 8 => any_frame().prop_map(Act::Frame)]
+    let whos = prop_oneof![Just(Attachee::Console), Just(Attachee::Member(its_run()))];
+    let join = whos.prop_map(|who| {
+        let attach = Attach { cluster: "a".into(), build: String::new(), who };
+        Act::Join(Frame::Attach(attach).encode())
+    });
+    let frame = any_frame().prop_map(Act::Frame);
+    prop_oneof![1 => Just(Act::Open), 1 => Just(Act::Close), 3 => join, 8 => frame]
+}
+
+fn its_run() -> Presence {
+    Presence {
+        name: ITS_NAME.into(),
+        incarnation: Incarnation(50),
+        boot: Boot { counter: 1, nonce: 5 },
+        formed: None,
+    }
 }
 
 fn run_of_others(number: u64) -> Presence {
@@ -173,19 +190,41 @@ fn play(acts: &[Vec<Act>]) -> Vec<Output> {
     let mut got = Vec::new();
     for (step, inputs) in others().into_iter().enumerate() {
         for input in inputs {
-            relay.handle(input);
+            relay.handle(as_asked(input, &got));
             drain(&mut relay, &mut got);
         }
         for act in acts.get(step).into_iter().flatten() {
-            relay.handle(match act {
-                Act::Open => Input::Opened { conn: STRANGER },
-                Act::Close => Input::Closed { conn: STRANGER },
-                Act::Frame(bytes) => Input::Frame { conn: STRANGER, bytes: bytes.clone().into() },
-            });
+            let frame =
+                |bytes: &Vec<u8>| Input::Frame { conn: STRANGER, bytes: bytes.clone().into() };
+            match act {
+                Act::Open => relay.handle(Input::Opened { conn: STRANGER }),
+                Act::Close => relay.handle(Input::Closed { conn: STRANGER }),
+                Act::Frame(bytes) => relay.handle(frame(bytes)),
+                Act::Join(bytes) => {
+                    relay.handle(Input::Closed { conn: STRANGER });
+                    relay.handle(Input::Opened { conn: STRANGER });
+                    relay.handle(frame(bytes));
+                }
+            }
             drain(&mut relay, &mut got);
         }
     }
     got
+}
+
+/// A member answers under the number that it was asked by last.
+fn as_asked(input: Input, got: &[Output]) -> Input {
+    let Input::Frame { conn, bytes } = &input else { return input };
+    let Ok(Frame::Server { body, .. }) = Frame::decode(bytes) else { return input };
+    let asked = got.iter().rev().find_map(|output| match output {
+        Output::Send { conn: to, frame } if to == conn => match Frame::decode(frame) {
+            Ok(Frame::Client { session, .. }) => Some(session),
+            _ => None,
+        },
+        _ => None,
+    });
+    let session = asked.expect("a member answers what it was asked");
+    Input::Frame { conn: *conn, bytes: Frame::Server { session, body }.encode().into() }
 }
 
 /// Session numbers at a member count whoever opens one; their order is all that matters.
