@@ -2,37 +2,49 @@
 //!
 //! `UPDATE_GOLDENFILES=1 cargo test -p kvorum-mvcc` writes what comes out; read the difference.
 
-use std::path::Path;
+use std::path::PathBuf;
+
+use kvorum_mvcc::testing::{SCRIPTS, run};
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/scripts")
+}
+
+#[test]
+fn every_script_is_built_in() {
+    let mut names: Vec<_> = folder()
+        .read_dir()
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    names.sort();
+    let built_in: Vec<_> = SCRIPTS.iter().map(|(name, _)| *name).collect();
+    assert_eq!(names, built_in);
+}
 
 #[test]
 fn golden_scripts() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scripts");
-    let mut scripts: Vec<_> =
-        folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
-    scripts.sort();
-    assert!(!scripts.is_empty());
     let update = std::env::var_os("UPDATE_GOLDENFILES").is_some();
     let mut failed = Vec::new();
-    for path in scripts {
-        let script = std::fs::read_to_string(&path).unwrap();
-        let output = kvorum_mvcc::testing::run(&script);
-        if output == script {
+    for (name, script) in SCRIPTS {
+        let output = run(script);
+        if output == *script {
             continue;
         }
+        // A script that cannot be run has one line of output: what is wrong with it.
         if update && output.contains("---") {
-            std::fs::write(&path, &output).unwrap();
+            std::fs::write(folder().join(name).with_extension("txt"), &output).unwrap();
         } else {
-            let at = script.lines().zip(output.lines()).position(|(a, b)| a != b);
-            let at = at.unwrap_or(script.lines().count().min(output.lines().count()));
-            let line = |text: &str| text.lines().nth(at).unwrap_or("(end)").to_owned();
-            failed.push(format!(
-                "{}:{}\n  script: {}\n  output: {}",
-                path.display(),
-                at + 1,
-                line(&script),
-                line(&output),
-            ));
+            failed.push(difference(name, script, &output));
         }
     }
-    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    assert!(failed.is_empty(), "\n{}", failed.join("\n"));
+}
+
+/// The first line that differs.
+fn difference(name: &str, script: &str, output: &str) -> String {
+    let same = script.lines().zip(output.lines()).take_while(|(a, b)| a == b).count();
+    let line = |text: &str| text.lines().nth(same).unwrap_or("(the end)").to_owned();
+    let at = same + 1;
+    format!("{name}.txt:{at}\n  script: {}\n  output: {}", line(script), line(output))
 }

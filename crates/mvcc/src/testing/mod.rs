@@ -1,6 +1,7 @@
 //! Golden scripts: commands to a store and its watches, and what comes of them.
 //!
-//! [`run`] is a function of a string, so that the same scripts run natively and in wasm.
+//! [`run`] is a function of a string and [`SCRIPTS`] has them all built in, so that the same
+//! scripts run natively and in wasm.
 //!
 //! ```text
 //!  put a=1 [lease=N] [prev_kv] [ignore_value] [ignore_lease]
@@ -26,6 +27,7 @@
 
 mod args;
 mod print;
+mod scripts;
 mod txn;
 
 use std::collections::BTreeMap;
@@ -38,6 +40,7 @@ use api::watch::{WatchCreateRequest, WatchRequest};
 
 use crate::{Step, Store, Watchers, check};
 use args::Args;
+pub use scripts::SCRIPTS;
 
 /// Runs a script and answers it with its output filled in, or with what is wrong with it.
 pub fn run(script: &str) -> String {
