@@ -64,7 +64,9 @@ pub(crate) async fn run(args: HubArgs) -> Result<()> {
     let router = Router::new()
         .route("/relay", any(relay).with_state(sockets))
         .merge(doors::router(links, stop.clone()))
-        .fallback_service(site::router(args.site.as_deref()))
+        .fallback_service(
+            site::router(args.site.as_deref()).layer(middleware::from_fn(doors::unknown)),
+        )
         .layer(middleware::from_fn_with_state(addresses, origin::check));
     for listener in listeners {
         tokio::spawn(listen::accept(listener, router.clone(), stop.clone()));

@@ -50,7 +50,6 @@ impl Addresses {
         match url.ip() {
             _ if is_loopback_name(&url.host) => format!("http://127.0.0.1:{}/", url.port),
             Some(ip) if ip.is_unspecified() => format!("http://127.0.0.1:{}/", url.port),
-            Some(IpAddr::V6(ip)) if !ip.is_loopback() => format!("http://[{ip}]:{}/", url.port),
             Some(IpAddr::V6(ip)) => format!("http://[{ip}]:{}/", url.port),
             _ => format!("http://{}:{}/", url.host, url.port),
         }
@@ -121,7 +120,7 @@ pub(crate) async fn check(
 /// are there they must agree.
 fn host_of(uri: &http::Uri, headers: &HeaderMap) -> Result<Authority, String> {
     let mut hosts = Vec::new();
-    hosts.extend(uri.authority().map(|authority| authority.to_string()));
+    hosts.extend(uri.authority().map(ToString::to_string));
     for host in headers.get_all(HOST) {
         hosts.push(String::from_utf8_lossy(host.as_bytes()).into_owned());
     }
