@@ -22,7 +22,7 @@
 //!  COMPARE  "version(KEYS) = 1", create, mod, lease, value; with =, !=, <, >
 //! ```
 //!
-//! A request goes through [`check`](crate::check) first, unless the command has the tag
+//! A request goes through [`check`] first, unless the command has the tag
 //! `[unchecked]`.
 
 mod args;

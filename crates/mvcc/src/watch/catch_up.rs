@@ -2,10 +2,10 @@
 
 use std::ops::Bound;
 
+use api::kv::KeyValue;
 use api::watch::{Event, WatchResponse};
 
 use super::{Pace, Watch, WatchKey, Watchers, event};
-use crate::rows::Revision;
 use crate::span::Span;
 use crate::store::Store;
 
@@ -83,16 +83,13 @@ fn slice(store: &Store, watch: &Watch, next: i64, seen: i64, pace: Pace) -> Slic
     let mut bytes = 0;
     let mut revision = next;
     // One key's revisions are known to the index, a range's are found among all rows.
-    let one_key = match &watch.span {
-        Span::Key(key) => store.index.get(key).map_or(&[][..], |history| history.since(next)),
-        _ => &[],
+    let (of_key, of_range) = match &watch.span {
+        Span::Key(key) => (store.index.get(key).map(|history| history.since(next)), None),
+        span => (None, Some(store.rows.scan(next, seen).map(|(at, row)| (at, wanted(span, row))))),
     };
-    let of_key = one_key.iter().map(|mark| mark.at).filter(|at| at.main <= seen);
-    let of_all = match &watch.span {
-        Span::Key(_) => None,
-        _ => Some(store.rows.scan(next, seen).map(|(at, _)| at)),
-    };
-    for at in of_key.chain(of_all.into_iter().flatten()) {
+    let marks = of_key.into_iter().flatten().filter(|mark| mark.at.main <= seen);
+    let of_key = marks.map(|mark| (mark.at, store.rows.get(mark.at)));
+    for (at, row) in of_key.chain(of_range.into_iter().flatten()) {
         let enough = slice.events.len() >= pace.batch_events
             || bytes >= pace.batch_bytes
             || slice.rows >= pace.step_rows;
@@ -102,7 +99,7 @@ fn slice(store: &Store, watch: &Watch, next: i64, seen: i64, pace: Pace) -> Slic
         }
         revision = at.main;
         slice.rows += 1;
-        if let Some(event) = read(store, watch, at) {
+        if let Some(event) = row.and_then(|row| event::event(store, watch, &row)) {
             bytes += event::weight(&event);
             slice.events.push(event);
         }
@@ -110,7 +107,6 @@ fn slice(store: &Store, watch: &Watch, next: i64, seen: i64, pace: Pace) -> Slic
     slice
 }
 
-fn read(store: &Store, watch: &Watch, at: Revision) -> Option<Event> {
-    let row = store.rows.get(at)?;
-    if watch.span.contains(&row.key) { event::event(store, watch, &row) } else { None }
+fn wanted(span: &Span, row: &KeyValue) -> Option<KeyValue> {
+    span.contains(&row.key).then(|| row.clone())
 }
