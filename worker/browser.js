@@ -195,7 +195,7 @@ async function patiently(attempt) {
 async function start(message) {
   options = message;
   try {
-    await init();
+    await init({ module_or_path: new URL('./kvorum_worker_bg.wasm', import.meta.url) });
     await open();
   } catch (error) {
     // The file is another tab's, or the module could not be loaded: both may pass.
