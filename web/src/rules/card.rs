@@ -240,8 +240,8 @@ fn full_stop(reason: &str) -> String {
 /// Where its data is, in a word.
 pub fn storage_word(life: Option<&Life>) -> Option<&'static str> {
     match life?.storage.as_ref()? {
-        Storage::Files => Some("files (OPFS)"),
-        Storage::Memory(_) => Some("memory only"),
+        Storage::Files => Some("keeps files"),
+        Storage::Memory(_) => Some("in memory only"),
     }
 }
 

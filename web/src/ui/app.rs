@@ -30,8 +30,8 @@ fn Cluster(address: Address) -> impl IntoView {
         <main>
             <Notices/>
             <Members/>
-            <Keys/>
             <FirstMinute/>
+            <Keys/>
         </main>
         <NewClusterDialog/>
     }

@@ -11,34 +11,28 @@ const ETCD_PORT: &str = "2379";
 #[component]
 pub(super) fn FirstMinute() -> impl IntoView {
     let doors = page().address().cluster == DEFAULT_CLUSTER;
-    let endpoint = endpoint();
-    let line = move |rest: &str| {
-        let text = format!("etcdctl {endpoint}{rest}");
-        view! { <li><code>{text}</code></li> }
-    };
     let commands = move || {
-        ["put key1 value1", "get key1", "watch --prefix key", "member list -w table"]
-            .map(&line)
-            .collect_view()
+        let endpoint = endpoint();
+        let line = |rest| {
+            let text = format!("etcdctl {endpoint}{rest}");
+            view! { <li><code>{text}</code></li> }
+        };
+        ["put key1 value1", "get key1"].map(line).collect_view()
     };
     view! {
-        <section class="panel first-minute">
+        <section class="first-minute">
             <h2>"From a shell"</h2>
-            {if doors {
-                view! {
-                    <p>"The real etcdctl talks to this cluster. Whatever it changes shows above."</p>
-                    <ol class="commands">{commands()}</ol>
-                }
-                    .into_any()
-            } else {
-                view! {
+            <Show
+                when=move || doors
+                fallback=|| view! {
                     <p>
                         "etcdctl is led to the cluster " <strong>{DEFAULT_CLUSTER}</strong>
                         "; this one is reached from its page."
                     </p>
                 }
-                    .into_any()
-            }}
+            >
+                <ol class="commands">{commands()}</ol>
+            </Show>
         </section>
     }
 }

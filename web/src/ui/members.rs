@@ -7,6 +7,7 @@ use super::app::page;
 use super::dialog::NewCluster;
 use crate::rules::address::MEMBERS;
 use crate::rules::card::{self, Place};
+use crate::rules::life::Life;
 
 #[component]
 pub(super) fn Members() -> impl IntoView {
@@ -40,13 +41,20 @@ fn MemberCard(name: &'static str) -> impl IntoView {
                 <h3 id=heading.clone()>"Member " {name}</h3>
                 <span class="role" role="status">{move || card.with(|c| c.words.clone())}</span>
             </header>
-            <p class="place">{move || card.with(|c| place_words(c.place))}</p>
+            <p class="place">
+                {move || card.with(|c| place_words(c.place))}
+                <span data-field="storage">{move || storage_words(page.life(name).as_ref())}</span>
+            </p>
             <Figures report=Signal::derive(shown)/>
             <Links report=Signal::derive(shown)/>
             <p class="note">{move || card.with(|c| c.note.clone())}</p>
             <Actions name heading=heading.clone() card/>
         </article>
     }
+}
+
+fn storage_words(life: Option<&Life>) -> Option<String> {
+    card::storage_word(life).map(|word| format!(" · {word}"))
 }
 
 fn place_words(place: Place) -> &'static str {
@@ -114,7 +122,6 @@ fn Actions(name: &'static str, heading: String, card: Memo<card::Card>) -> impl 
     let address = page.address();
     let moves = address.member.as_deref() != Some(name);
     let own_tab = address.of_member(name);
-    let storage = move || card::storage_word(page.life(name).as_ref());
     let heading = StoredValue::new(heading);
     let button = move |text: &'static str,
                        works: fn(&card::Card) -> bool,
@@ -152,7 +159,6 @@ fn Actions(name: &'static str, heading: String, card: Memo<card::Card>) -> impl 
                     </a>
                 </Show>
             </div>
-            <span class="storage" data-field="storage">{storage}</span>
         </footer>
     }
 }
