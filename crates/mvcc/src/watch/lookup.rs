@@ -94,3 +94,52 @@ where
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Short keys of two letters: prefixes of equal length that differ are frequent.
+    fn key() -> impl Strategy<Value = Bytes> {
+        prop::collection::vec(prop::sample::select(vec![b'a', b'b']), 1..4).prop_map(Bytes::from)
+    }
+
+    fn range_end() -> impl Strategy<Value = Bytes> {
+        prop_oneof![Just(Bytes::new()), Just(Bytes::from_static(b"\0")), key()]
+    }
+
+    proptest! {
+        #[test]
+        fn finds_what_contains_the_key(
+            changes in prop::collection::vec((0..6_u8, key(), range_end()), 1..30),
+            looked_up in prop::collection::vec(key(), 10),
+        ) {
+            let mut lookup = Lookup::default();
+            let mut naive: BTreeMap<u8, Span> = BTreeMap::new();
+            for (watch, key, range_end) in &changes {
+                // A watch that is there is removed, one that is not is added.
+                match naive.remove(watch) {
+                    Some(span) => lookup.remove(&span, *watch),
+                    None => {
+                        let span = Span::new(key, range_end);
+                        lookup.insert(&span, *watch);
+                        naive.insert(*watch, span);
+                    }
+                }
+                for key in &looked_up {
+                    let mut found: Vec<u8> = lookup.matching(key).collect();
+                    found.sort_unstable();
+                    let expected = naive.iter().filter(|(_, span)| span.contains(key));
+                    prop_assert_eq!(found, expected.map(|(watch, _)| *watch).collect::<Vec<_>>());
+                }
+            }
+            for (watch, span) in naive {
+                lookup.remove(&span, watch);
+            }
+            prop_assert!(lookup.keys.is_empty() && lookup.ranges.is_empty());
+            prop_assert!(lookup.lengths.is_empty());
+        }
+    }
+}

@@ -35,7 +35,7 @@ type WatchKey = (u64, i64);
 #[derive(Clone, Debug)]
 struct Watch {
     span: Span,
-    /// First revision to tell of.
+    /// First revision to tell of, as the client asked; 0 for whatever comes.
     start: i64,
     no_put: bool,
     no_delete: bool,

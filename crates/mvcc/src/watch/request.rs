@@ -55,9 +55,8 @@ impl Watchers {
             return Err(Error::TooManyRequests);
         }
 
-        let next = store.revision() + 1;
-        let start = if request.start_revision == 0 { next } else { request.start_revision };
-        let behind = (start < next).then_some(start);
+        let start = request.start_revision;
+        let behind = (start != 0 && start <= store.revision()).then_some(start);
         let key = (session, id);
         match behind {
             None => self.synced.insert(&span, key),
@@ -124,9 +123,11 @@ impl Session {
 }
 
 /// The keys to watch. No key at all means the smallest one there can be, `\0`.
+///
+/// To etcd a revision below zero is one that was compacted.
 fn span(request: &WatchCreateRequest) -> Result<Span> {
     if request.start_revision < 0 {
-        return Err(Error::WatchNegativeRevision);
+        return Err(Error::Compacted);
     }
     let smallest = Bytes::from_static(&[0]);
     let key = if request.key.is_empty() { &smallest } else { &request.key };

@@ -79,6 +79,8 @@ struct Clients {
     /// Creates without an answer, with their first revision, by session.
     asked: BTreeMap<u64, VecDeque<(WatchCreateRequest, i64)>>,
     watches: BTreeMap<(u64, i64), Seen>,
+    /// Answers about the progress of a whole session.
+    progress: usize,
     /// Watches that a compaction ended.
     compacted: Vec<(Seen, i64)>,
 }
@@ -166,11 +168,12 @@ impl Clients {
                 self.compacted.push((ended, response.compact_revision));
             }
         } else if id == -1 {
+            self.progress += 1;
             for ((_, _), seen) in self.watches.range((session, 0)..=(session, i64::MAX)) {
                 let expected = seen.expected(model);
                 let upto = expected.iter().filter(|e| e.kv.mod_revision <= revision).count();
                 prop_assert!(seen.events.len() >= upto, "progress before its events");
-                prop_assert!(seen.start <= revision, "progress before its start");
+                prop_assert!(seen.request.start_revision <= revision, "progress before its start");
             }
         } else {
             prop_assert!(!response.events.is_empty(), "an answer that says nothing");
@@ -277,6 +280,14 @@ impl World {
         Ok(())
     }
 
+    /// True if the action asks for progress, and nothing is left to tell the session.
+    fn progress_is_due(&self, action: &Action) -> bool {
+        let Action::Progress(session) = action else { return false };
+        let mut watches = self.clients.watches.range((*session, 0)..=(*session, i64::MAX));
+        watches.clone().next().is_some()
+            && watches.all(|(_, seen)| seen.request.start_revision <= self.model.revision())
+    }
+
     /// Lets everyone read to the end: then nothing may be missing.
     fn finish(mut self) -> Checked {
         for session in 1..4 {
@@ -306,7 +317,8 @@ proptest! {
         world.finish()?;
     }
 
-    /// A watch that keeps up is never ended by a compaction, only one that asks for too much.
+    /// A watch that keeps up is never ended by a compaction, only one that asks for too much; and
+    /// its session is told so when it asks.
     #[test]
     fn compaction_ends_nobody_who_keeps_up(
         actions in prop::collection::vec(action(), 1..80),
@@ -317,8 +329,11 @@ proptest! {
         for action in actions.iter().filter(|action| !matches!(action, Action::Hold(..))) {
             let compacted = world.model.compacted;
             let canceled = world.clients.compacted.len();
+            let due = world.progress_is_due(action);
+            let told = world.clients.progress;
             world.act(action)?;
             world.drain()?;
+            prop_assert_eq!(world.clients.progress - told, usize::from(due));
             let too_low = matches!(action, Action::Create(..))
                 && world.clients.compacted.iter().all(|(_, at)| *at <= compacted);
             prop_assert!(world.clients.compacted.len() == canceled || too_low);
