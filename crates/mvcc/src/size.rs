@@ -1,4 +1,5 @@
-//! How large a request is, as etcd counts it: the bytes of its protobuf form.
+//! How large a request is, as etcd counts it: the bytes of its protobuf form. (etcd adds some
+//! twenty bytes of its log entry; whoever comes that close to the limit is let through here.)
 
 use api::kv::{
     Compare, CompareTarget, DeleteRangeRequest, PutRequest, RangeRequest, RequestOp, SortOrder,

@@ -94,6 +94,27 @@ fn the_deepest_transaction() {
     assert_eq!((response.header.revision, store.revision()), (2, 2));
 }
 
+/// Guards count as operations do: the longest list decides, at every level.
+#[test]
+fn a_transaction_has_so_many_guards_and_no_more() {
+    let guard = api::kv::Compare {
+        result: api::kv::CompareResult::Equal,
+        target: CompareTarget::Version(0),
+        key: Bytes::from_static(b"k"),
+        range_end: Bytes::new(),
+    };
+    let guards =
+        |count: usize| TxnRequest { compare: vec![guard.clone(); count], ..<_>::default() };
+    assert_eq!(check::txn(&guards(limits::TXN_OPS)), Ok(()));
+    assert_eq!(check::txn(&guards(limits::TXN_OPS + 1)), Err(Error::TooManyOps));
+
+    let mut outer = guards(100);
+    outer.success = vec![RequestOp::Txn(guards(limits::TXN_OPS - 100))];
+    assert_eq!(check::txn(&outer), Ok(()));
+    outer.success = vec![RequestOp::Txn(guards(limits::TXN_OPS - 99))];
+    assert_eq!(check::txn(&outer), Err(Error::TooManyOps));
+}
+
 /// 64 children with 64 puts and deletions in each branch: the check for keys written twice
 /// takes no more than a moment.
 #[test]
