@@ -194,7 +194,13 @@ impl Node {
                 Action::Sight { name, boot, record } => {
                     self.outbox.record_identity(vec![record], Then::Sighted(name, boot));
                 }
-                Action::Accept { name, boot } => self.accept(&name, boot),
+                Action::Accept { name, boot } => {
+                    if let Some(Then::Sighted(name, boot)) =
+                        self.outbox.after_identity(Then::Sighted(name, boot))
+                    {
+                        self.accept(&name, boot);
+                    }
+                }
                 Action::Form(list) => self.form(list),
                 Action::Refused(reason) => self.refused(reason),
             }

@@ -90,6 +90,16 @@ impl Outbox {
         self.then.push_back((self.next, then));
     }
 
+    /// Something to do once all that is known of identities is durable; given back if that is
+    /// now.
+    pub(crate) fn after_identity(&mut self, then: Then) -> Option<Then> {
+        if self.barrier <= self.durable {
+            return Some(then);
+        }
+        self.then.push_back((self.barrier, then));
+        None
+    }
+
     /// A frame that speaks of identities: goes when they are durable.
     pub(crate) fn send_identity(&mut self, link: LinkId, frame: Vec<u8>) {
         match self.barrier <= self.durable {
