@@ -108,6 +108,10 @@ impl Greeting<'_> {
             return Vec::new();
         }
         if (hello.cluster_name.as_str(), hello.token.as_str()) != (self.cluster, self.token) {
+            // Of two that have not formed, who could tell which is wrong?
+            if self.identity.formation().is_none() {
+                return Vec::new();
+            }
             let reason = "its cluster has another name or token; start it with the same ones";
             return vec![self.refuse(link, &hello.me, reason)];
         }

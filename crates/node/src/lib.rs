@@ -35,6 +35,8 @@ mod requests;
 mod seed;
 mod sessions;
 mod status;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod window;
 
 pub use config::{Config, LinkId, StartError, Timing};

@@ -69,7 +69,7 @@ impl Node {
 
     fn present(&mut self, link: LinkId, presence: Presence) {
         let (name, boot) = (presence.name.clone(), presence.boot);
-        if !matches!(self.phase, Phase::Refused(_)) && self.peers.meet(link, presence) {
+        if !self.is_refused() && self.peers.meet(link, presence) {
             let action = self.greeting().greet(&name, boot);
             self.act(action);
         }
@@ -84,7 +84,7 @@ impl Node {
     }
 
     fn peer_frame(&mut self, link: LinkId, route: &Route, body: &[u8]) {
-        if matches!(self.phase, Phase::Refused(_)) {
+        if self.is_refused() {
             return;
         }
         let Ok(body) = decode_body::<PeerBody<'_>>(body) else { return self.distrust(route) };
@@ -111,7 +111,8 @@ impl Node {
                 self.act(action);
             }
             PeerBody::Refused { incarnation, boot, reason }
-                if is_for(&self.identity, incarnation, boot) =>
+                if is_for(&self.identity, incarnation, boot)
+                    && self.peers.may_refuse(from, self.me().map(|(cluster, _)| cluster)) =>
             {
                 self.refused(reason);
             }
@@ -255,6 +256,7 @@ impl Node {
     /// timeout: at the start, and when a relay saw the leader go. Pre-vote keeps it harmless.
     pub(crate) fn campaign_if_due(&mut self) {
         let now = self.clock.now;
+        let refused = self.is_refused();
         let Some(raft) = self.raft.as_mut().filter(|raft| raft.leader() == 0) else {
             // Before raft begins the decider's wish is kept.
             if self.raft.is_some() {
@@ -263,13 +265,13 @@ impl Node {
             return;
         };
         let up = self.peers.up().iter().filter(|id| raft.voters().contains(id)).count() + 1;
-        if matches!(self.phase, Phase::Refused(_)) || up <= raft.voters().len() / 2 {
+        if refused || raft.is_learner() || up <= raft.voters().len() / 2 {
             return;
         }
         match self.clock.campaign_at {
             None => self.clock.campaign_at = Some(now + self.seed.between(150, 400)),
-            Some(at) if at <= now => {
-                raft.campaign();
+            // While the disk is behind it stays due.
+            Some(at) if at <= now && raft.campaign() => {
                 self.clock.campaign_at = Some(now + self.seed.between(150, 450));
             }
             Some(_) => {}

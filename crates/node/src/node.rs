@@ -225,11 +225,17 @@ impl Node {
             return self.clock.now;
         }
         let tick = self.clock.ticked + self.config.timing.heartbeat_ms;
-        self.clock.campaign_at.map_or(tick, |at| at.min(tick))
+        // One that is due and could not be held waits for something else to happen.
+        let campaign = self.clock.campaign_at.filter(|&at| at > self.clock.now);
+        campaign.map_or(tick, |at| at.min(tick))
     }
 
     fn state_waits(&self) -> bool {
         self.clock.watches_wait && !self.is_over()
+    }
+
+    pub(crate) fn is_refused(&self) -> bool {
+        matches!(self.phase, Phase::Refused(_))
     }
 
     fn is_over(&self) -> bool {
@@ -282,8 +288,9 @@ impl Node {
     fn start(&mut self) {
         self.phase = Phase::Forming;
         if self.identity.formation().is_some() {
-            self.formed();
-        } else if let Some(list) = self.greeting().decide() {
+            return self.formed();
+        }
+        if let Some(list) = self.greeting().decide() {
             // Only a cluster of one decides alone.
             self.form(list);
         }
@@ -292,6 +299,9 @@ impl Node {
 
     /// The list is durable: raft begins.
     fn formed(&mut self) {
+        if self.is_refused() {
+            return;
+        }
         let Some(formation) = self.identity.formation().cloned() else { return };
         let Some((cluster, me)) = self.me() else { return };
         let Some(start) = self.raft_start.take() else { return };
@@ -348,12 +358,12 @@ impl Node {
         let tick = self.config.timing.heartbeat_ms.max(1);
         while self.clock.ticked + tick <= now {
             self.clock.ticked += tick;
-            if let Some(raft) = &mut self.raft {
+            let refused = self.is_refused();
+            if let Some(raft) = self.raft.as_mut().filter(|_| !refused) {
                 raft.tick();
             }
             self.tick_rest();
         }
-        self.campaign_if_due();
     }
 
     /// Nothing ran here for longer than the others wait: they may have gone on without us.
@@ -382,6 +392,7 @@ impl Node {
 
     /// Does all that can be done with what is there.
     fn turn(&mut self) {
+        self.campaign_if_due();
         self.propose_waiting();
         self.begin_read();
         self.run_raft();

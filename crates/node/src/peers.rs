@@ -171,6 +171,15 @@ impl Peers {
         peer.raft
     }
 
+    /// Whether a member of this name may tell this one, of `cluster` if it has formed, that it
+    /// is not who it takes itself for. A stranger may not: a stray tab with another token would
+    /// end a whole cluster.
+    pub(crate) fn may_refuse(&self, name: &str, cluster: Option<ClusterId>) -> bool {
+        let Some(peer) = self.by_name.get(name) else { return false };
+        let mut formed = peer.meetings.values().filter_map(|meeting| meeting.presence.formed);
+        formed.any(|(theirs, _)| cluster.is_none_or(|ours| ours == theirs))
+    }
+
     /// A run has proven itself: frames go to it from now on.
     pub(crate) fn accept(&mut self, name: &str, boot: Boot) {
         let Some(peer) = self.by_name.get_mut(name) else { return };

@@ -113,10 +113,6 @@ impl RaftNode {
         Ok(node)
     }
 
-    pub(crate) fn id(&self) -> u64 {
-        self.id
-    }
-
     pub(crate) fn members(&self) -> &[u64] {
         &self.members
     }
@@ -144,6 +140,11 @@ impl RaftNode {
 
     pub(crate) fn is_candidate(&self) -> bool {
         matches!(self.raw.raft.state, StateRole::Candidate | StateRole::PreCandidate)
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn election_timeout(&self) -> usize {
+        self.raw.raft.randomized_election_timeout()
     }
 
     pub(crate) fn commit(&self) -> u64 {
@@ -175,14 +176,16 @@ impl RaftNode {
     }
 
     /// Stands for election (by pre-vote) without waiting for the timeout.
-    pub(crate) fn campaign(&mut self) {
+    /// False while the disk is behind: see [`Self::tick`].
+    pub(crate) fn campaign(&mut self) -> bool {
         if self.is_leader() || self.is_learner() || self.durable < self.issued {
-            return;
+            return false;
         }
         self.campaigns += 1;
         // Refused only while a membership change is pending, and there is none.
         let _ = self.raw.campaign();
         self.settle();
+        true
     }
 
     /// The leader is known to be gone. Safe: forgetting grants no vote that was not free.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use api::frame::{Frame, encode_body};
-use api::limits;
+use api::{Error, limits};
 use api::session::ServerMessage;
 
 use crate::config::LinkId;
@@ -62,20 +62,47 @@ impl Sessions {
         gone.iter().filter_map(|&session| self.end(Origin::Link(link), session)).collect()
     }
 
-    /// The way of a message to a session. `None` if it is over.
-    pub(crate) fn deliver(&self, number: u64, message: &ServerMessage) -> Option<Output> {
-        let &(origin, session) = self.origins.get(&number)?;
-        Some(deliver_to(origin, session, message))
+    /// The way of a message to a session. Nothing if it is over.
+    pub(crate) fn deliver(&self, number: u64, message: &ServerMessage) -> Vec<Output> {
+        match self.origins.get(&number) {
+            Some(&(origin, session)) => deliver_to(origin, session, message),
+            None => Vec::new(),
+        }
     }
 }
 
 /// The way of a message to a client that has no number.
-pub(crate) fn deliver_to(origin: Origin, session: u64, message: &ServerMessage) -> Output {
+pub(crate) fn deliver_to(origin: Origin, session: u64, message: &ServerMessage) -> Vec<Output> {
     let body = encode_body(message);
-    match origin {
-        Origin::Host => Output::Reply { session, body },
-        Origin::Link(link) => {
-            Output::Send { link, frame: Frame::Server { session, body: &body }.encode() }
-        }
+    let link = match origin {
+        Origin::Host => return vec![Output::Reply { session, body }],
+        Origin::Link(link) => link,
+    };
+    let send = |frame: Frame<'_>| Output::Send { link, frame: frame.encode() };
+    if body.len() <= limits::PIECE_BYTES {
+        return vec![send(Frame::Server { session, body: &body })];
+    }
+    if body.len() > limits::ANSWER_BYTES {
+        let body = encode_body(&too_large(message, body.len()));
+        return vec![send(Frame::Server { session, body: &body })];
+    }
+    let pieces = body.chunks(limits::PIECE_BYTES);
+    let count = pieces.len();
+    pieces
+        .enumerate()
+        .map(|(at, body)| send(Frame::Piece { session, last: at + 1 == count, body }))
+        .collect()
+}
+
+/// What is said instead of an answer that no link carries.
+fn too_large(message: &ServerMessage, bytes: usize) -> ServerMessage {
+    let error = Error::Invalid(format!(
+        "kvorum: the answer has {bytes} bytes, and a link carries at most {}; read it in parts, \
+         with a limit",
+        limits::ANSWER_BYTES
+    ));
+    match message {
+        ServerMessage::Response { id, .. } => ServerMessage::Response { id: *id, result: Err(error) },
+        ServerMessage::Watch(_) | ServerMessage::Lost(_) => ServerMessage::Lost(error),
     }
 }

@@ -1,0 +1,138 @@
+//! What happens to frames between members on their way: by rule, for scripts, or by chance.
+
+use crate::random::Random;
+
+/// What happens to a frame that a rule fits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deed {
+    /// It waits until it is released.
+    Hold,
+    /// It is lost.
+    Drop,
+    /// It arrives, and a copy of it waits until it is released.
+    Keep,
+    /// It arrives twice.
+    Double,
+    /// It arrives so many milliseconds later.
+    Delay(u64),
+}
+
+/// Which frames, by who sends them, where they go and what they hold. `None` fits all.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// The sending member's name.
+    pub from: Option<String>,
+    /// The receiving place.
+    pub to: Option<String>,
+    /// Kinds of content, as traces name them: `hello`, `append`, `forward`, …
+    pub kinds: Vec<String>,
+}
+
+/// What is known of a frame between members.
+#[derive(Clone, Debug)]
+pub(crate) struct Label {
+    pub(crate) from: String,
+    pub(crate) to: String,
+    /// The kinds of what it holds, in order.
+    pub(crate) kinds: Vec<String>,
+}
+
+impl Filter {
+    pub(crate) fn fits(&self, label: &Label) -> bool {
+        self.from.as_ref().is_none_or(|from| *from == label.from)
+            && self.to.as_ref().is_none_or(|to| *to == label.to)
+            && (self.kinds.is_empty() || label.kinds.iter().any(|kind| self.kinds.contains(kind)))
+    }
+}
+
+/// Chances, in 1000, of what happens to a frame between members.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Faults {
+    /// It is lost.
+    pub drop: u64,
+    /// It arrives twice, the second time late.
+    pub double: u64,
+    /// It is late.
+    pub late: u64,
+    /// How late at most, in milliseconds.
+    pub late_ms: u64,
+}
+
+/// A frame that waits.
+#[derive(Clone, Debug)]
+pub(crate) struct Held {
+    pub(crate) label: Label,
+    pub(crate) bytes: Vec<u8>,
+}
+
+/// The way between members.
+#[derive(Debug)]
+pub struct Net {
+    /// By chance.
+    pub faults: Faults,
+    rules: Vec<(Filter, Deed)>,
+    pub(crate) held: Vec<Held>,
+    random: Random,
+}
+
+impl Net {
+    pub(crate) fn new(random: Random) -> Self {
+        Self { faults: Faults::default(), rules: Vec::new(), held: Vec::new(), random }
+    }
+
+    /// From now on this happens to frames that fit. The newest rule that fits counts.
+    pub fn rule(&mut self, filter: Filter, deed: Deed) {
+        self.rules.push((filter, deed));
+    }
+
+    /// The newest rule counts no more.
+    pub(crate) fn unrule(&mut self) {
+        self.rules.pop();
+    }
+
+    /// No rule counts any more. What is held stays held.
+    pub fn clear(&mut self) {
+        self.rules.clear();
+    }
+
+    /// The delays after which a frame arrives, beyond the usual: none, one or several.
+    pub(crate) fn pass(&mut self, label: &Label, bytes: &[u8]) -> Vec<u64> {
+        let rule = self.rules.iter().rev().find(|(filter, _)| filter.fits(label));
+        match rule.map(|(_, deed)| *deed) {
+            None => self.by_chance(),
+            Some(Deed::Drop) => Vec::new(),
+            Some(Deed::Double) => vec![0, 0],
+            Some(Deed::Delay(delay)) => vec![delay],
+            Some(deed @ (Deed::Hold | Deed::Keep)) => {
+                self.held.push(Held { label: label.clone(), bytes: bytes.to_vec() });
+                if deed == Deed::Keep { vec![0] } else { Vec::new() }
+            }
+        }
+    }
+
+    fn by_chance(&mut self) -> Vec<u64> {
+        let Faults { drop, double, late, late_ms } = self.faults;
+        if drop + double + late == 0 {
+            return vec![0];
+        }
+        if self.random.in_1000(drop) {
+            return Vec::new();
+        }
+        let mut delays = vec![0];
+        if self.random.in_1000(late) {
+            delays[0] = self.random.between(1, late_ms);
+        }
+        if self.random.in_1000(double) {
+            delays.push(self.random.between(0, late_ms));
+        }
+        delays
+    }
+
+    /// Takes the frames that wait and fit.
+    pub(crate) fn release(&mut self, filter: &Filter) -> Vec<Held> {
+        let (go, stay) =
+            std::mem::take(&mut self.held).into_iter().partition(|h| filter.fits(&h.label));
+        self.held = stay;
+        go
+    }
+}
