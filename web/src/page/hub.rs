@@ -85,7 +85,12 @@ impl Page {
             Ok(Frame::Present(presence)) => self.present(presence),
             Ok(Frame::Gone(presence)) => self.gone(&presence),
             Ok(Frame::Report(report)) => self.remote_report(report),
-            Ok(Frame::Server { session, body }) => self.hub_answered(session, body),
+            Ok(Frame::Server { session, body }) => {
+                self.hub_answered(Input::Message { session, body });
+            }
+            Ok(Frame::Piece { session, last, body }) => {
+                self.hub_answered(Input::Piece { session, last, body });
+            }
             Ok(Frame::Rebound(result)) => self.rebind_answered(result),
             Ok(Frame::Refused { code: CloseCode::Reload, .. }) => self.old_build(),
             // The reason comes once more when the link is closed.

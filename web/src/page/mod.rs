@@ -74,6 +74,8 @@ pub(crate) struct Page {
     cannot_host: RwSignal<Option<String>>,
     /// Raised whenever requests go another way than before.
     pub(crate) reroutes: RwSignal<u32>,
+    /// Some member knows of a leader.
+    pub(crate) led: Memo<bool>,
     hub: StoredValue<hub::Hub, LocalStorage>,
     hosts: StoredValue<BTreeMap<String, members::Host>, LocalStorage>,
     requests: StoredValue<requests::Requests, LocalStorage>,
@@ -84,19 +86,25 @@ pub(crate) struct Page {
 impl Page {
     /// Opens the page: joins the hub, then takes the members that the address asks for.
     pub(crate) fn open(address: Address) -> Self {
+        let local = RwSignal::<BTreeMap<String, MemberReport>>::default();
+        let remote = RwSignal::<BTreeMap<String, MemberReport>>::default();
+        let knows_leader = |reports: &BTreeMap<String, MemberReport>| {
+            reports.values().any(|report| report.leader.is_some())
+        };
         let page = Self {
             address: StoredValue::new(address),
             link: RwSignal::default(),
             binding: RwSignal::default(),
             present: RwSignal::default(),
-            remote: RwSignal::default(),
-            local: RwSignal::default(),
+            remote,
+            local,
             lives: RwSignal::default(),
             locked: RwSignal::default(),
             directories: RwSignal::default(),
             no_files: RwSignal::default(),
             cannot_host: RwSignal::default(),
             reroutes: RwSignal::default(),
+            led: Memo::new(move |_| local.with(knows_leader) || remote.with(knows_leader)),
             hub: StoredValue::new_local(hub::Hub::default()),
             hosts: StoredValue::new_local(BTreeMap::new()),
             requests: StoredValue::new_local(requests::Requests::default()),

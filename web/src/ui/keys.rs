@@ -145,15 +145,9 @@ impl KeysPanel {
                 self.read();
             }
         });
-        let leader = Memo::new(move |_| {
-            crate::rules::address::MEMBERS
-                .iter()
-                .filter_map(|name| self.page.report(name))
-                .any(|report| report.leader.is_some())
-        });
         Effect::new(move |_| {
             self.page.reroutes.track();
-            leader.track();
+            self.page.led.track();
             let failed = self.error.with_untracked(Option::is_some);
             if failed || self.listing.with_untracked(Option::is_none) {
                 self.read_after(Duration::ZERO);
@@ -175,7 +169,7 @@ impl KeysPanel {
         let reading = self.next_reading();
         let revision = match asked_revision(&self.revision.get_untracked()) {
             Ok(revision) => revision,
-            Err(wrong) => return self.error.set(Some(wrong)),
+            Err(wrong) => return self.tell(Some(&wrong)),
         };
         let prefix = self.prefix.get_untracked();
         let request = self.range(text::prefix_start(prefix.as_bytes()), revision);
@@ -221,18 +215,26 @@ impl KeysPanel {
             }
             match self.unwrap(answer) {
                 Ok(Response::Range(page)) => {
-                    self.error.set(None);
+                    self.tell(None);
                     then(page);
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    self.error.set(Some(error.text().into()));
-                    if may_pass(&error) {
+                    self.tell(Some(error.text()));
+                    // Without a leader there is nothing to try before one is heard of.
+                    if may_pass(&error) && self.page.led.get_untracked() {
                         self.read_after(RETRY);
                     }
                 }
             }
         });
+    }
+
+    /// Shows an error, or that there is none. The same one again is not announced again.
+    fn tell(self, error: Option<&str>) {
+        if self.error.with_untracked(|now| now.as_deref() != error) {
+            self.error.set(error.map(Into::into));
+        }
     }
 
     /// Ends what the last reading began.
