@@ -14,7 +14,8 @@ const HANDLE_RETRY_MS = 50;
 const RECONNECT_MIN_MS = 50;
 const RECONNECT_MAX_MS = 2500;
 // A socket that takes no more is a relay that hangs: raft says again what is lost with it.
-const SOCKET_BUFFER_BYTES = 8 * 1024 * 1024;
+// Room for a few of the largest answers.
+const SOCKET_BUFFER_BYTES = 128 * 1024 * 1024;
 // CloseCode in crates/api/src/frame.rs: after these the same socket would be closed again.
 const CLOSED_FOR_GOOD = new Set([4003, 4004, 4005, 4007]);
 

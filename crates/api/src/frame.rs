@@ -13,7 +13,7 @@
 //!         ──Peer───────────────────────────►        routed by its `Route`, body unread
 //!         ──Report─►          ──Report───►          to consoles
 //!         ◄─Client── session ◄──Client──── console  routed by session, body unread
-//!         ──Server──────────►─Server──────►
+//!         ──Server──────────►─Server──────►             (a large one in Pieces)
 //! ```
 //!
 //! The relay reads `Route` and `session` and never a body. Bodies: [`PeerBody`] in
@@ -78,6 +78,16 @@ pub enum Frame<'a> {
         code: CloseCode,
         /// In words.
         reason: String,
+    },
+    /// A part of a `Server` body that is too large for one frame, in order, nothing of the same
+    /// session in between.
+    Piece {
+        /// As in `Client`.
+        session: u64,
+        /// The body is complete with this one.
+        last: bool,
+        /// The next bytes of the body.
+        body: &'a [u8],
     },
 }
 

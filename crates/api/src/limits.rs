@@ -36,8 +36,15 @@ pub const SESSIONS: usize = 10_000;
 /// Events in one watch response when it catches up with history.
 pub const WATCH_BATCH_EVENTS: usize = 1000;
 
-/// Bytes that a relay holds for one connection that reads slower than others send.
-pub const RELAY_QUEUE_BYTES: usize = 8 * 1024 * 1024;
+/// An answer to a client that crosses a link. What is larger must be read in parts.
+pub const ANSWER_BYTES: usize = 32 * 1024 * 1024;
+
+/// The parts in which an answer crosses a link.
+pub const PIECE_BYTES: usize = 1024 * 1024;
+
+/// Bytes that a relay holds for one connection that reads slower than others send. Room for a
+/// few of the largest answers.
+pub const RELAY_QUEUE_BYTES: usize = 128 * 1024 * 1024;
 
 /// Connections that a relay serves at once.
 pub const RELAY_CONNECTIONS: usize = 4096;

@@ -1,11 +1,11 @@
 //! The client: one link, the session on it, and who waits for what.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
-use api::Error;
 use api::frame::{decode_body, encode_body};
 use api::session::{ClientMessage, Request, Response, ServerMessage};
 use api::watch::{WatchCreateRequest, WatchRequest, WatchResponse};
+use api::{Error, limits};
 
 use crate::call::{Calls, is_read};
 use crate::io::{CallId, Input, Output, Patience, StreamId, WatchId};
@@ -28,6 +28,8 @@ pub struct Client {
     calls: Calls,
     watches: Watches,
     streams: Streams,
+    /// Answers of which some pieces have come, by session.
+    pieces: BTreeMap<u64, Vec<u8>>,
     out: VecDeque<Output>,
 }
 
@@ -56,6 +58,7 @@ impl Client {
             calls: Calls::default(),
             watches: Watches::default(),
             streams: Streams::default(),
+            pieces: BTreeMap::new(),
             out: VecDeque::new(),
         }
     }
@@ -64,8 +67,16 @@ impl Client {
     pub fn handle(&mut self, now: u64, input: Input<'_>) {
         match input {
             Input::Up => self.link_up(now),
-            Input::Down { reason } => self.link_down(now, reason),
-            Input::Message { session, body } => self.message(now, session, body),
+            Input::Down { reason } => {
+                self.pieces.clear();
+                self.link_down(now, reason);
+            }
+            Input::Message { session, body } => {
+                // Whatever was under way in the session is over, also if it never ended.
+                self.pieces.remove(&session);
+                self.message(now, session, body);
+            }
+            Input::Piece { session, last, body } => self.piece(now, session, last, body),
             Input::Wake => {}
         }
         self.expire(now);
@@ -223,6 +234,23 @@ impl Client {
                 Ok(response) => self.out.push_back(Output::Stream { stream, result: Ok(response) }),
                 Err(error) => self.end_stream(stream, error),
             }
+        }
+    }
+
+    /// A part of a message has come.
+    fn piece(&mut self, now: u64, session: u64, last: bool, body: &[u8]) {
+        let known = self.session.as_ref().is_some_and(|s| s.number == session);
+        if !known && !self.streams.has(StreamId(session)) {
+            return;
+        }
+        let whole = self.pieces.entry(session).or_default();
+        if whole.len() + body.len() > limits::ANSWER_BYTES {
+            // No member sends this: what can be made of it is unreadable.
+            whole.clear();
+        }
+        whole.extend_from_slice(body);
+        if last && let Some(whole) = self.pieces.remove(&session) {
+            self.message(now, session, &whole);
         }
     }
 

@@ -42,6 +42,15 @@ pub enum Input<'a> {
         /// Its body, unchecked.
         body: &'a [u8],
     },
+    /// A `Frame::Piece` came in.
+    Piece {
+        /// Its session.
+        session: u64,
+        /// Whether it is the last of its answer.
+        last: bool,
+        /// Its bytes.
+        body: &'a [u8],
+    },
     /// The time that [`wake_at`](crate::Client::wake_at) named has come.
     Wake,
 }

@@ -108,3 +108,30 @@ fn bytes_of_one_revision() {
     assert_eq!(decode_body(body), Ok(ClientMessage::Watch(WatchRequest::Cancel(1))));
     assert!(response.canceled);
 }
+
+#[test]
+fn answers_in_parts() {
+    let mut client = up();
+    let get = Request::Range(RangeRequest::default());
+    let patience = Patience { within: 10, wait: 0 };
+    let call = client.call(0, &get, patience);
+    let [Output::Send { session, .. }] = drain(&mut client)[..] else { panic!("no request") };
+    let answer = encode_body(&ServerMessage::Response { id: call.0, result: Err(Error::NoLeader) });
+    let (front, back) = answer.split_at(1);
+    client.handle(1, Input::Piece { session: session + 1, last: true, body: &answer });
+    client.handle(1, Input::Piece { session, last: false, body: front });
+    assert_eq!(drain(&mut client), []);
+    client.handle(1, Input::Piece { session, last: true, body: back });
+    assert_eq!(drain(&mut client), [Output::Answer { call, result: Err(Error::NoLeader) }]);
+
+    // A link that breaks in between leaves nothing behind, and a read is asked again.
+    let call = client.call(2, &get, Patience { within: 10, wait: 10 });
+    drain(&mut client);
+    client.handle(3, Input::Piece { session, last: false, body: front });
+    client.handle(3, Input::Down { reason: "gone" });
+    client.handle(3, Input::Up);
+    let [Output::Send { session, .. }] = drain(&mut client)[..] else { panic!("not again") };
+    let answer = encode_body(&ServerMessage::Response { id: call.0, result: Err(Error::NoLeader) });
+    client.handle(4, Input::Message { session, body: &answer });
+    assert_eq!(drain(&mut client), [Output::Answer { call, result: Err(Error::NoLeader) }]);
+}

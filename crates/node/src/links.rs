@@ -62,6 +62,7 @@ impl Node {
             Frame::Attach(_)
             | Frame::Report(_)
             | Frame::Server { .. }
+            | Frame::Piece { .. }
             | Frame::Rebind { .. }
             | Frame::Rebound(_) => {}
         }

@@ -267,9 +267,7 @@ impl Node {
     pub(crate) fn answer(&mut self, caller: Caller, result: Result<api::session::Response>) {
         let result = self.signature().sign_result(result);
         let message = ServerMessage::Response { id: caller.id, result };
-        if let Some(output) = self.state.sessions.deliver(caller.session, &message) {
-            self.outbox.push(output);
-        }
+        self.outbox.extend(self.state.sessions.deliver(caller.session, &message));
     }
 
     fn persisted(&mut self, number: u64) {
@@ -505,9 +503,7 @@ impl Node {
         for (session, mut response) in step.messages {
             signature.sign(&mut response.header);
             let message = ServerMessage::Watch(response);
-            if let Some(output) = self.state.sessions.deliver(session, &message) {
-                self.outbox.push(output);
-            }
+            self.outbox.extend(self.state.sessions.deliver(session, &message));
         }
     }
 }

@@ -61,6 +61,10 @@ impl Outbox {
         self.outputs.push_back(output);
     }
 
+    pub(crate) fn extend(&mut self, outputs: Vec<Output>) {
+        self.outputs.extend(outputs);
+    }
+
     pub(crate) fn pop(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }

@@ -27,7 +27,7 @@ impl Node {
         let message = decode_body::<ClientMessage>(body);
         let Ok(message) = message else {
             let error = Error::Invalid("the client's message cannot be read".into());
-            self.outbox.push(deliver_to(origin, session, &ServerMessage::Lost(error)));
+            self.outbox.extend(deliver_to(origin, session, &ServerMessage::Lost(error)));
             return self.end_session(origin, session);
         };
         if matches!(message, ClientMessage::End) {
@@ -35,7 +35,7 @@ impl Node {
         }
         let Some(number) = self.state.sessions.number(origin, session) else {
             let lost = ServerMessage::Lost(Error::TooManyRequests);
-            return self.outbox.push(deliver_to(origin, session, &lost));
+            return self.outbox.extend(deliver_to(origin, session, &lost));
         };
         match message {
             ClientMessage::Request { id, request } => {
@@ -50,7 +50,7 @@ impl Node {
                     self.clock.watches_wait = true;
                 }
                 Err(error) => {
-                    self.outbox.push(deliver_to(origin, session, &ServerMessage::Lost(error)));
+                    self.outbox.extend(deliver_to(origin, session, &ServerMessage::Lost(error)));
                     self.end_session(origin, session);
                 }
             },

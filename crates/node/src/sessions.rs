@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use api::frame::{Frame, encode_body};
-use api::{Error, limits};
 use api::session::ServerMessage;
+use api::{Error, limits};
 
 use crate::config::LinkId;
 use crate::node::Output;
@@ -102,7 +102,9 @@ fn too_large(message: &ServerMessage, bytes: usize) -> ServerMessage {
         limits::ANSWER_BYTES
     ));
     match message {
-        ServerMessage::Response { id, .. } => ServerMessage::Response { id: *id, result: Err(error) },
+        ServerMessage::Response { id, .. } => {
+            ServerMessage::Response { id: *id, result: Err(error) }
+        }
         ServerMessage::Watch(_) | ServerMessage::Lost(_) => ServerMessage::Lost(error),
     }
 }

@@ -93,6 +93,10 @@ impl Room {
                 self.answer(conn, session, body, out);
                 Ok(())
             }
+            Frame::Piece { session, last, body } => {
+                self.answer_in_part(conn, session, (last, body), out);
+                Ok(())
+            }
             _ => Err(Refusal::malformed("a frame that a member may not send")),
         }
     }

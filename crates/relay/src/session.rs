@@ -108,6 +108,19 @@ impl Room {
         }
     }
 
+    /// As [`answer`](Self::answer), for an answer of several frames.
+    pub(crate) fn answer_in_part(
+        &self,
+        conn: u64,
+        number: u64,
+        (last, body): (bool, &[u8]),
+        out: &mut Outbox,
+    ) {
+        let Some(member) = self.members.get(&conn) else { return };
+        let Some(&(console, session)) = member.calls.seats.get(&number) else { return };
+        out.send(console, &Frame::Piece { session, last, body });
+    }
+
     /// The member is gone: its consoles hear so.
     pub(crate) fn lose_sessions(&mut self, member: &Member, out: &mut Outbox) {
         for (console, session) in member.calls.seats.values() {

@@ -105,3 +105,22 @@ fn names_that_are_bound() {
     let mut relay = Relay::new(Config { bindings: fewer, ..Config::default() });
     assert_eq!(closed(&attach(&mut relay, 2, "new", member(1))), None);
 }
+
+#[test]
+fn an_answer_in_parts_goes_to_its_console() {
+    let mut relay = Relay::new(Config::default());
+    attach(&mut relay, 1, "a", member(1));
+    attach(&mut relay, 2, "a", Attachee::Console);
+    let sent = frame(&mut relay, 2, &Frame::Client { session: 7, body: b"get" });
+    let [Output::Send { conn: 1, frame: bytes }] = &sent[..] else { panic!("{sent:?}") };
+    let Ok(Frame::Client { session, .. }) = Frame::decode(bytes) else { panic!("{bytes:?}") };
+    // The first byte of a part means nothing: this one is that of a lost session.
+    for (last, body) in [(false, b"\x02one"), (true, b"\x02two")] {
+        let passed = frame(&mut relay, 1, &Frame::Piece { session, last, body });
+        let expected = Frame::Piece { session: 7, last, body }.encode();
+        assert_eq!(passed, [Output::Send { conn: 2, frame: expected.into() }]);
+    }
+    // Consoles send none.
+    let piece = Frame::Piece { session: 7, last: true, body: b"" };
+    assert_eq!(closed(&frame(&mut relay, 2, &piece)), Some((2, CloseCode::Malformed)));
+}

@@ -2,6 +2,7 @@
 
 use api::frame::{Attach, Attached, Attachee, CloseCode, Frame, Presence};
 use api::report::MemberReport;
+use client::Input;
 use leptos::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 

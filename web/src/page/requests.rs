@@ -112,18 +112,18 @@ impl Page {
 
     /// A member of this page answered.
     pub(super) fn member_answered(self, name: &str, session: u64, body: &[u8]) {
-        self.take_answer(&Route::Local(name.into()), session, body);
+        self.take_answer(&Route::Local(name.into()), Input::Message { session, body });
     }
 
     /// A member elsewhere answered.
-    pub(super) fn hub_answered(self, session: u64, body: &[u8]) {
-        self.take_answer(&Route::Hub, session, body);
+    pub(super) fn hub_answered(self, answer: Input<'_>) {
+        self.take_answer(&Route::Hub, answer);
     }
 
-    fn take_answer(self, from: &Route, session: u64, body: &[u8]) {
+    fn take_answer(self, from: &Route, answer: Input<'_>) {
         self.requests.update_value(|r| {
             if r.route.as_ref() == Some(from) {
-                r.client.handle(now(), Input::Message { session, body });
+                r.client.handle(now(), answer);
             }
         });
         self.drive();

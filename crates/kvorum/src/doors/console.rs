@@ -114,12 +114,11 @@ impl Stream {
     }
 
     /// What the member says next. An error is the last.
-    pub(crate) async fn next(&mut self) -> Option<Result<WatchResponse>> {
-        let next = self.answers.recv().await?;
-        if let Ok(response) = &next {
-            self.waiting.fetch_sub(size(response), Ordering::Relaxed);
-        }
-        Some(next)
+    pub(crate) async fn next(&mut self) -> Result<WatchResponse> {
+        // The task ends streams with an error. Without a word it ends only with the hub.
+        let response = self.answers.recv().await.unwrap_or(Err(Error::Stopped))?;
+        self.waiting.fetch_sub(size(&response), Ordering::Relaxed);
+        Ok(response)
     }
 }
 
@@ -279,6 +278,9 @@ impl Desk {
             }
             Ok(Frame::Server { session, body }) => {
                 self.client.handle(self.now(), Input::Message { session, body });
+            }
+            Ok(Frame::Piece { session, last, body }) => {
+                self.client.handle(self.now(), Input::Piece { session, last, body });
             }
             Ok(Frame::Refused { reason, .. }) => self.refusal = Some(reason),
             // Who is there and how they are is for pages.
