@@ -6,6 +6,17 @@ mod common;
 use common::{Draft, Model};
 use kvorum_storage::{Crash, Faults, Faulty, File as _, Log, LogError, MemFile, Options};
 use proptest::prelude::*;
+use proptest::test_runner::FileFailurePersistence;
+
+/// As many cases as `PROPTEST_CASES` says (the long form), or as a usual run has time for. The
+/// seed of one that failed is kept beside this file and tried first from then on.
+fn config() -> ProptestConfig {
+    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok());
+    ProptestConfig {
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("seeds"))),
+        ..ProptestConfig::with_cases(cases.unwrap_or(2000))
+    }
+}
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -126,7 +137,7 @@ impl Run {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2000) })]
+    #![proptest_config(config())]
 
     #[test]
     fn a_crash_keeps_what_was_synced(steps in steps()) {
