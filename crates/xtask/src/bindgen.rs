@@ -14,7 +14,7 @@ pub(crate) const VERSION: &str = "0.2.130";
 
 /// Writes the pair for `name` and returns the directory that holds it and nothing else.
 ///
-/// Reading a module takes seconds, so it is skipped when neither the module nor the options changed.
+/// Reading a module takes seconds, so it is skipped when neither the module nor an option changed.
 pub(crate) fn generate(name: &str, wasm: &Path, debug: bool) -> Result<PathBuf> {
     let out = root::target().join("wasm-bindgen").join(name);
     let stamp = root::target().join("wasm-bindgen").join(format!("{name}.input"));

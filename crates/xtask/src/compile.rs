@@ -25,7 +25,7 @@ pub(crate) struct Compiled {
 
 /// Compiles everything that a running site needs.
 ///
-/// The two cargos use profiles of their own, so neither holds the lock that the other one waits for,
+/// The two cargos use profiles of their own, so neither holds the lock that the other waits for,
 /// and while the last step of the modules keeps one core busy the other one has work, too.
 pub(crate) fn all(debug_wasm: bool) -> Result<Compiled> {
     add_wasm_target()?;
@@ -63,7 +63,7 @@ fn start(args: &[&str]) -> Result<Child> {
     let mut command = run::cargo();
     command.arg("build").args(args).arg("--message-format=json-render-diagnostics");
     command.env("CARGO_TERM_PROGRESS_WHEN", "never").stdout(Stdio::piped());
-    run::step("Building", args.join(" ").trim_start_matches('-'));
+    run::step("Building", &args.join(" "));
     command.spawn().with_context(|| format!("cannot start `{}`", run::line(&command)))
 }
 

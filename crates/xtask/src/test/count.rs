@@ -15,7 +15,7 @@ impl Counts {
     /// One check that is no suite of tests.
     pub(crate) const ONE: Self = Self { passed: 1, failed: 0 };
 
-    /// From the lines `test result: ok. 3 passed; 0 failed; …` of cargo's runners, native and wasm.
+    /// From the lines `test result: ok. 3 passed; 0 failed; …` of cargo's runners.
     pub(crate) fn of_cargo(log: &str) -> Self {
         let mut counts = Self::default();
         for line in log.lines().filter(|line| line.trim_start().starts_with("test result:")) {

@@ -29,7 +29,8 @@ fn compare(module: &BTreeSet<String>, list: &BTreeMap<String, String>) -> Result
         return Ok(());
     }
     bail!(
-        "the imports of {} differ from {LIST}\n  in the module, without a reason in the list: {}\n  \
+        "the imports of {} differ from {LIST}\n  \
+         in the module, without a reason in the list: {}\n  \
          in the list, no longer in the module: {}",
         size::NODE_WASM,
         shown(&new),

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! needs      found, installed or named with the command, all before the first step
-//! steps      one after the other, a failure does not stop the next; log in target/test-logs/NAME.log
+//! steps      one after the other, a failure does not stop the next; logs in target/test-logs
 //! failures   all of them again
 //! summary    N passed, N failed
 //! ```
@@ -79,7 +79,7 @@ pub(crate) fn test(options: &Options) -> Result<ExitCode> {
     for failure in &failures {
         println!("\nFAILED {failure}");
     }
-    println!("\n{} steps in {} s", steps.len(), start.elapsed().as_secs());
+    println!("\nsteps: {}, in {} s", steps.len(), start.elapsed().as_secs());
     println!("{} passed, {} failed", total.passed, total.failed);
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -102,7 +102,7 @@ fn chosen(only: Option<&str>) -> Result<Vec<&'static Step>> {
     Ok(steps)
 }
 
-/// Prepares everything that these steps need. What is missing is said at once, before the long part.
+/// Prepares everything that these steps need. What is missing is said before the long part.
 fn prepare(steps: &[&Step]) -> Prepared {
     let mut prepared = Prepared { site: None, env: Env::new(), missing: BTreeMap::new() };
     // In the order of `Need`: what may be missing comes before the long builds.

@@ -19,6 +19,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("etcdpb", &["api"]),
     ("ctl", &["api", "client", "etcdpb"]),
     ("kvorum", &["api", "client", "ctl", "etcdpb", "node", "relay", "storage"]),
+    // The simulator's disk shows what came back from a log, which is of wal's types.
     ("sim", &["api", "client", "node", "relay", "storage", "wal"]),
     ("web", &["api", "client", "ctl"]),
     ("worker", &["api", "client", "etcdpb", "node", "relay", "storage"]),
