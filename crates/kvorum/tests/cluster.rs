@@ -233,6 +233,29 @@ async fn without_a_quorum_etcds_error_comes_in_etcds_time() {
     let stale = pb::RangeRequest { serializable: true, ..get("a") };
     let stale = kv.range(stale).await.expect("answers").into_inner();
     assert_eq!(stale.kvs[0].value, "1");
+
+    // The fate of a put is unknown when the member that holds it goes, and that is told at once.
+    let waiting = tokio::spawn(async move { kv.put(put("a", "3")).await });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let since = Instant::now();
+    members[stays].kill();
+    let error = waiting.await.expect("no panic").expect_err("the member is gone");
+    assert_eq!(error.code(), Code::Unavailable);
+    assert!(since.elapsed() < Duration::from_secs(1), "{:?}", since.elapsed());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hub_that_ends_tells_its_watchers() {
+    let mut hub = Hub::start().await;
+    let _members = cluster(&hub).await;
+    let mut watch = Watch::open(channel(&hub).await).await;
+    watch.create(prefix("a/", "a0")).await;
+    assert!(watch.next().await.created);
+    let ending = std::thread::spawn(move || hub.terminate());
+    // etcd's clients watch again after this one, and not after an end without an error.
+    let error = watch.answers.message().await.expect_err("the hub ends");
+    assert_eq!((error.code(), error.message()), (Code::Unavailable, "etcdserver: server stopped"));
+    assert!(ending.join().expect("no panic").success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,9 +2,11 @@
 
 mod common;
 
+use std::time::{Duration, Instant};
+
 use api::frame::{Attach, Attached, Attachee, CloseCode, Frame, Presence};
 use api::identity::{Boot, ClusterId, Incarnation, RaftId};
-use api::limits::FRAME_BYTES;
+use api::limits::{FRAME_BYTES, RELAY_QUEUE_BYTES};
 use common::{Hub, Socket, closed, receive, send};
 use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::Message;
@@ -117,6 +119,55 @@ async fn a_binding_survives_a_killed_hub() {
     let mut foreign = hub.socket().await;
     send(&mut foreign, attach(Attachee::Member(member("1", 9, Some(0xdef))))).await;
     assert_eq!(refusal(&mut foreign).await.0, CloseCode::Foreign as u16);
+}
+
+/// Waits until the relay says that this member is gone.
+async fn gone(socket: &mut Socket, name: &str) {
+    loop {
+        if let Ok(Frame::Gone(presence)) = Frame::decode(&receive(socket).await) {
+            assert_eq!(presence.name, name);
+            return;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_socket_that_fell_asleep_is_found() {
+    let hub = Hub::start().await;
+    let (mut one, _) = attached(&hub, Attachee::Member(member("1", 1, None))).await;
+    // Open and never looked at: nobody answers the hub's pings.
+    let (_two, _) = attached(&hub, Attachee::Member(member("2", 2, None))).await;
+    let since = Instant::now();
+    gone(&mut one, "2").await;
+    let took = since.elapsed();
+    assert!(took > Duration::from_secs(5) && took < Duration::from_secs(12), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_socket_that_reads_too_slowly_is_closed() {
+    let hub = Hub::start().await;
+    let (one, _) = attached(&hub, Attachee::Member(member("1", 1, None))).await;
+    let (mut two, _) = attached(&hub, Attachee::Member(member("2", 2, None))).await;
+    let route = api::frame::Route::Names { from: "1".into(), to: "2".into() };
+    let frame = Frame::Peer { route, body: &vec![7; FRAME_BYTES - 64] }.encode();
+    let (mut sink, mut stream) = one.split();
+    let sending = tokio::spawn(async move {
+        // The hub holds this much; the rest is what the system holds of a socket.
+        for _ in 0..RELAY_QUEUE_BYTES / frame.len() + 8 {
+            sink.send(Message::binary(frame.clone())).await.expect("one is not slow");
+        }
+    });
+    loop {
+        let message = stream.next().await.expect("one stays").expect("a message");
+        if let Message::Binary(bytes) = message
+            && let Ok(Frame::Gone(presence)) = Frame::decode(&bytes)
+        {
+            assert_eq!(presence.name, "2");
+            break;
+        }
+    }
+    sending.await.expect("no panic");
+    assert_eq!(closed(&mut two).await.0, CloseCode::Slow as u16);
 }
 
 #[tokio::test]

@@ -31,7 +31,7 @@ impl pb::watch_server::Watch for Doors {
         let both = Both { requests: request.into_inner(), silent: false, stream };
         let answers = unfold(Some(both), async |both| {
             let mut both = both?;
-            let answer = both.next().await?;
+            let answer = both.next().await;
             let last = answer.is_err();
             Some((answer, (!last).then_some(both)))
         });
@@ -41,7 +41,7 @@ impl pb::watch_server::Watch for Doors {
 
 impl Both {
     /// Passes requests on until there is an answer.
-    async fn next(&mut self) -> Option<Result<pb::WatchResponse>> {
+    async fn next(&mut self) -> Result<pb::WatchResponse> {
         loop {
             tokio::select! {
                 request = self.requests.message(), if !self.silent => match request {
@@ -52,12 +52,10 @@ impl Both {
                         }
                     }
                     Ok(None) => self.silent = true,
-                    Err(status) => return Some(Err(status)),
+                    Err(status) => return Err(status),
                 },
                 answer = self.stream.next() => {
-                    return answer.map(|answer| {
-                        answer.map(Into::into).map_err(|error| to_status(&error))
-                    });
+                    return answer.map(Into::into).map_err(|error| to_status(&error));
                 }
             }
         }

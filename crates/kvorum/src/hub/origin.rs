@@ -20,6 +20,9 @@ use http::{HeaderMap, Method, StatusCode};
 
 use crate::args::ListenUrl;
 
+/// The port that browsers leave out.
+const HTTP_PORT: u16 = 80;
+
 /// The addresses of this hub.
 #[derive(Clone, Debug)]
 pub(crate) struct Addresses {
@@ -47,11 +50,15 @@ impl Addresses {
     /// The page's one address, as people type it.
     pub(crate) fn page(&self) -> String {
         let url = &self.urls[0];
-        match url.ip() {
-            _ if is_loopback_name(&url.host) => format!("http://127.0.0.1:{}/", url.port),
-            Some(ip) if ip.is_unspecified() => format!("http://127.0.0.1:{}/", url.port),
-            Some(IpAddr::V6(ip)) => format!("http://[{ip}]:{}/", url.port),
-            _ => format!("http://{}:{}/", url.host, url.port),
+        let host = match url.ip() {
+            _ if is_loopback_name(&url.host) => "127.0.0.1".to_owned(),
+            Some(ip) if ip.is_unspecified() => "127.0.0.1".to_owned(),
+            Some(IpAddr::V6(ip)) => format!("[{ip}]"),
+            _ => url.host.clone(),
+        };
+        match url.port {
+            HTTP_PORT => format!("http://{host}/"),
+            port => format!("http://{host}:{port}/"),
         }
     }
 
@@ -61,7 +68,7 @@ impl Addresses {
             return false;
         }
         let name = bare(host);
-        let port = host.port_u16().unwrap_or(80);
+        let port = host.port_u16().unwrap_or(HTTP_PORT);
         self.urls.iter().any(|url| port == url.port && answers_to(url, &name))
     }
 
@@ -278,6 +285,9 @@ mod tests {
         assert_eq!(judge(&hub, "/", &page), Verdict::Serve);
         let tool = [("host", "localhost:2379"), ("accept", "*/*")];
         assert_eq!(judge(&hub, "/build.json", &tool), Verdict::Serve);
+        let bare = addresses(&["http://127.0.0.1:80"]);
+        let page = [("host", "127.0.0.1"), ("accept", "text/html")];
+        assert_eq!(judge(&bare, "/", &page), Verdict::Serve);
         let lan = addresses(&["http://0.0.0.0:2379"]);
         let page = [("host", "192.168.0.7:2379"), ("accept", "text/html")];
         assert_eq!(judge(&lan, "/", &page), Verdict::Serve);

@@ -18,7 +18,7 @@ use super::stop::Stop;
 const PING_EVERY: Duration = Duration::from_secs(2);
 /// Silence after which it is not. Browsers answer a ping at once, also for a hidden tab.
 const SILENCE_MAX: Duration = Duration::from_secs(8);
-/// How long the socket may take for one batch of frames.
+/// How long the socket may take for one frame.
 const WRITE_MAX: Duration = Duration::from_secs(8);
 /// How long the other end may take to answer a close.
 const CLOSE_MAX: Duration = Duration::from_secs(1);
@@ -94,10 +94,8 @@ async fn exchange(socket: &mut WebSocket, mut link: Link, mut stop: Stop) -> End
             }
             next = link.next() => match next {
                 None => return End::Gone,
-                Some(next) => match timeout(WRITE_MAX, write(socket, &mut link, next)).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(end)) => return end,
-                    Err(_) => return End::Gone,
+                Some(next) => if let Err(end) = write(socket, &mut link, next).await {
+                    return end;
                 },
             },
             _ = ping.tick() => {
@@ -105,8 +103,8 @@ async fn exchange(socket: &mut WebSocket, mut link: Link, mut stop: Stop) -> End
                     tracing::info!("a socket is silent; closed");
                     return End::Gone;
                 }
-                if socket.send(Message::Ping(Bytes::new())).await.is_err() {
-                    return End::Gone;
+                if let Err(end) = in_time(socket.send(Message::Ping(Bytes::new()))).await {
+                    return end;
                 }
             }
             () = stop.ordered() => {
@@ -146,13 +144,20 @@ async fn write(socket: &mut WebSocket, link: &mut Link, first: Outgoing) -> Resu
                 return Err(End::Told { code: code as u16, reason });
             }
             Outgoing::Frame(frame) => {
-                socket.feed(Message::Binary(frame)).await.map_err(|_| End::Gone)?;
+                in_time(socket.feed(Message::Binary(frame))).await?;
             }
         }
         written += 1;
         next = if written < WRITE_BATCH { link.try_next() } else { None };
     }
-    socket.flush().await.map_err(|_| End::Gone)
+    in_time(socket.flush()).await
+}
+
+async fn in_time(work: impl Future<Output = Result<(), axum::Error>>) -> Result<(), End> {
+    match timeout(WRITE_MAX, work).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(End::Gone),
+    }
 }
 
 /// Says why and waits for the other end to have heard it.

@@ -109,11 +109,8 @@ pub(crate) async fn cluster(hub: &Hub) -> [Member; 3] {
 pub(crate) async fn leader(members: &[Member]) -> usize {
     let since = Instant::now();
     loop {
-        let reports: Vec<_> = members
-            .iter()
-            .filter(|member| member.thread.is_some())
-            .map(|member| member.report())
-            .collect();
+        let reports: Vec<_> =
+            members.iter().filter(|member| member.thread.is_some()).map(Member::report).collect();
         let leads = members.iter().position(|member| {
             member.thread.is_some() && member.report().is_some_and(|r| r.role == Role::Leader)
         });
