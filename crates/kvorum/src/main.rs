@@ -6,6 +6,7 @@ mod hub;
 
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
@@ -13,16 +14,20 @@ use crate::args::{Args, Command};
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let filter = EnvFilter::try_new(&args.log).unwrap_or_else(|_| EnvFilter::new("warn"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let Command::Hub(hub) = args.command;
-    match run(hub::run(hub)) {
+    match start(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("kvorum: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn start(args: Args) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&args.log).context("cannot use --log")?;
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let Command::Hub(hub) = args.command;
+    run(hub::run(hub))
 }
 
 /// Runs on all processors until the work is done.

@@ -44,7 +44,8 @@ impl Watch {
     async fn open(channel: Channel) -> Self {
         let (say, requests) = mpsc::channel(8);
         let requests = ReceiverStream::new(requests);
-        let answers = WatchClient::new(channel).watch(requests).await.expect("a stream");
+        let mut client = WatchClient::new(channel).max_decoding_message_size(usize::MAX);
+        let answers = client.watch(requests).await.expect("a stream");
         Self { say, answers: answers.into_inner() }
     }
 
@@ -169,6 +170,34 @@ async fn many_watches_share_a_stream() {
     kv.put(put("a/2", "z")).await.expect("puts");
     assert_eq!(keys(&watch.next().await), ["b/1"]);
     assert_eq!(keys(&other.next().await), ["a/2"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_answers_cross_the_hub() {
+    let hub = Hub::start().await;
+    let _members = cluster(&hub).await;
+    let channel = channel(&hub).await;
+    let mut kv = KvClient::new(channel.clone()).max_decoding_message_size(usize::MAX);
+    for n in 0..6 {
+        let value = vec![b'a' + n; 1024 * 1024];
+        let put = pb::PutRequest { value: value.into(), ..put(&format!("l/{n:02}"), "") };
+        kv.put(put).await.expect("puts");
+    }
+    let all = pb::RangeRequest { range_end: "l0".into(), ..get("l/") };
+    let all = kv.range(all).await.expect("reads").into_inner();
+    assert_eq!((all.count, all.kvs.len()), (6, 6));
+    for (n, pair) in all.kvs.iter().enumerate() {
+        assert!(pair.value.len() == 1024 * 1024 && usize::from(pair.value[0] - b'a') == n);
+    }
+    let mut watch = Watch::open(channel).await;
+    watch.create(pb::WatchCreateRequest { start_revision: 2, ..prefix("l/", "l0") }).await;
+    assert!(watch.next().await.created);
+    let mut seen = Vec::new();
+    while seen.len() < 6 {
+        seen.extend(keys(&watch.next().await));
+    }
+    let expected: Vec<Bytes> = (0..6).map(|n| format!("l/{n:02}").into()).collect();
+    assert_eq!(seen, expected);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,6 +5,7 @@
 //! names the RPC.
 
 mod console;
+mod desk;
 mod kv;
 mod members;
 mod watch;
@@ -88,16 +89,21 @@ fn unimplemented(rpc: &str) -> Status {
 
 /// tonic's words for a message beyond the limit become those that etcd's clients know.
 async fn too_large(response: http::Response<axum::body::Body>) -> http::Response<axum::body::Body> {
-    let Some(status) = Status::from_header_map(response.headers()) else { return response };
+    match Status::from_header_map(response.headers()) {
+        Some(status) if status.code() == Code::OutOfRange => in_etcds_words(status).into_http(),
+        _ => response,
+    }
+}
+
+fn in_etcds_words(status: Status) -> Status {
     match status.message().split_once("decoded message length too large: found ") {
         Some((_, rest)) if status.code() == Code::OutOfRange => {
             let found = rest.split(' ').next().unwrap_or_default();
             Status::resource_exhausted(format!(
                 "grpc: received message larger than max ({found} vs. {RECEIVE_BYTES})"
             ))
-            .into_http()
         }
-        _ => response,
+        _ => status,
     }
 }
 

@@ -7,8 +7,8 @@ use futures_util::stream::unfold;
 use tonic::codegen::BoxStream;
 use tonic::{Result, Streaming};
 
-use super::Doors;
 use super::console::Stream;
+use super::{Doors, in_etcds_words};
 
 /// Both directions of one gRPC stream.
 struct Both {
@@ -52,7 +52,7 @@ impl Both {
                         }
                     }
                     Ok(None) => self.silent = true,
-                    Err(status) => return Err(status),
+                    Err(status) => return Err(in_etcds_words(status)),
                 },
                 answer = self.stream.next() => {
                     return answer.map(Into::into).map_err(|error| to_status(&error));
