@@ -224,6 +224,8 @@ pub struct Hello {
     pub answer: Option<Answer>,
     /// The sender has accepted this run of the receiver.
     pub accepted: Option<Boot>,
+    /// The sender knows that the receiver has accepted it: this hello needs no answer.
+    pub sure: bool,
 }
 
 /// Shows that the hello is fresh and that the directory lived through what the asker has seen.

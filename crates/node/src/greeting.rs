@@ -68,7 +68,8 @@ impl Greeting<'_> {
                 .map(|(challenge, counter)| Answer { challenge, proof: identity.nonce_of(counter) })
         };
         let peer = self.peers.by_name.get_mut(name)?;
-        let accepted = peer.partner.as_ref().map(|p| p.boot).filter(|&b| b == boot);
+        let partner = peer.partner.as_ref().filter(|partner| partner.boot == boot);
+        let (accepted, sure) = (partner.map(|p| p.boot), partner.is_some_and(|p| p.accepts_us));
         let meeting = peer.meetings.get_mut(&boot)?;
         meeting.greeted_at = self.now;
         let hello = Hello {
@@ -81,6 +82,7 @@ impl Greeting<'_> {
             seen_counter: seen.counter,
             answer: answer(meeting.asked, self.identity),
             accepted,
+            sure,
         };
         let link = meeting.link;
         Some(self.send(link, name, &PeerBody::Hello(hello)))
@@ -212,8 +214,9 @@ impl Greeting<'_> {
         let news = meeting.asked != Some((hello.challenge, hello.seen_counter));
         meeting.asked = Some((hello.challenge, hello.seen_counter));
         let accepts_us = hello.accepted == Some(self.identity.boot());
-        if accepted && let Some(partner) = peer.partner.as_mut() {
-            partner.accepts_us |= accepts_us && fresh;
+        meeting.accepts_us |= accepts_us && fresh;
+        if let Some(partner) = peer.partner.as_mut().filter(|_| accepted) {
+            partner.accepts_us |= meeting.accepts_us;
         }
         if fresh && !accepted {
             if let Err(reason) = self.prove(hello) {
@@ -221,7 +224,8 @@ impl Greeting<'_> {
             }
             return vec![self.sighted(&name, boot)];
         }
-        match news || !fresh || !accepts_us {
+        // Of two that are unsure one answers the other until both are sure; then it is quiet.
+        match news || !fresh || !accepts_us || !hello.sure {
             true => self.greet(&name, boot).into_iter().collect(),
             false => Vec::new(),
         }
@@ -306,7 +310,7 @@ impl Greeting<'_> {
 }
 
 fn copied() -> String {
-    "its directory is a copy, and the original has run since; stop one of the two".into()
+    "its directory is a copy or an older state of one that has run since; use that one".into()
 }
 
 /// Whether a refusal is meant for this run.

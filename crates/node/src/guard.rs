@@ -50,7 +50,10 @@ impl Guard<'_> {
             M::MsgHeartbeat if message.commit > self.last_index => {
                 Err("it commits beyond this log")
             }
-            M::MsgAppendResponse if message.index > self.last_index => {
+            // A late one of an earlier term may: since then this log was cut. raft ignores it.
+            M::MsgAppendResponse
+                if message.term == self.term && message.index > self.last_index =>
+            {
                 Err("it acknowledges beyond this log")
             }
             M::MsgReadIndex | M::MsgReadIndexResp => check_read(message),

@@ -55,7 +55,7 @@ impl Node {
                 self.reporter.again();
             }
             Frame::Present(presence) => self.present(link, presence),
-            Frame::Gone(presence) => self.gone(&presence),
+            Frame::Gone(presence) => self.gone(link, &presence),
             Frame::Peer { route, body } => self.peer_frame(link, &route, body),
             Frame::Client { session, body } => self.client(Origin::Link(link), session, body),
             Frame::Refused { code, reason } => self.refused_by_relay(code, reason),
@@ -77,8 +77,8 @@ impl Node {
     }
 
     /// A relay saw a member go. Its followers need not wait for a timeout.
-    fn gone(&mut self, presence: &Presence) {
-        let Some(id) = self.peers.part(presence) else { return };
+    fn gone(&mut self, link: LinkId, presence: &Presence) {
+        let Some(id) = self.peers.part(link, presence) else { return };
         let Some(raft) = self.raft.as_mut().filter(|raft| raft.leader() == id.0) else { return };
         raft.forget_leader();
         self.clock.campaign_at = Some(self.clock.now + self.seed.between(10, 150));
@@ -270,6 +270,10 @@ impl Node {
             return;
         }
         match self.clock.campaign_at {
+            // One voter has nobody to wait for.
+            None if raft.voters().len() == 1 => {
+                raft.campaign();
+            }
             None => self.clock.campaign_at = Some(now + self.seed.between(150, 400)),
             // While the disk is behind it stays due.
             Some(at) if at <= now && raft.campaign() => {

@@ -288,11 +288,11 @@ impl Node {
         if self.identity.formation().is_some() {
             return self.formed();
         }
-        if let Some(list) = self.greeting().decide() {
-            // Only a cluster of one decides alone.
-            self.form(list);
+        match self.greeting().decide() {
+            // Only a cluster of one decides alone; it attaches when it has formed.
+            Some(list) => self.form(list),
+            None => self.attach_all(),
         }
-        self.attach_all();
     }
 
     /// The list is durable: raft begins.
@@ -359,6 +359,8 @@ impl Node {
             let refused = self.is_refused();
             if let Some(raft) = self.raft.as_mut().filter(|_| !refused) {
                 raft.tick();
+                let commit = raft.lone_commit();
+                self.outbox.record_raft(commit.into_iter().collect());
             }
             self.tick_rest();
         }
@@ -409,7 +411,7 @@ impl Node {
         let me = self.me();
         let nonce = self.identity.boot().nonce;
         let (Some(raft), Some((_, me))) = (&mut self.raft, me) else { return };
-        if raft.leader() == 0 {
+        if !raft.may_read() {
             return;
         }
         let term = raft.term();

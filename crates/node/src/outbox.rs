@@ -100,7 +100,9 @@ impl Outbox {
         if self.barrier <= self.durable {
             return Some(then);
         }
-        self.then.push_back((self.barrier, then));
+        if !self.then.iter().any(|(_, known)| *known == then) {
+            self.then.push_back((self.barrier, then));
+        }
         None
     }
 
@@ -108,6 +110,8 @@ impl Outbox {
     pub(crate) fn send_identity(&mut self, link: LinkId, frame: Vec<u8>) {
         match self.barrier <= self.durable {
             true => self.send(link, frame),
+            // Said again while the disk is slow, it is still the same.
+            false if self.held.iter().any(|(_, at, held)| *at == link && *held == frame) => {}
             false => self.held.push_back((self.barrier, link, frame)),
         }
     }

@@ -34,6 +34,8 @@ pub(crate) struct Meeting {
     pub(crate) asked: Option<(u64, u64)>,
     /// It answered the challenge, and said that it has not formed.
     pub(crate) unformed: bool,
+    /// It answered the challenge, and said that it has accepted this run of ours.
+    pub(crate) accepts_us: bool,
     /// When the last hello went to it.
     pub(crate) greeted_at: u64,
 }
@@ -150,8 +152,15 @@ impl Peers {
         while peer.meetings.len() >= MEETINGS {
             peer.meetings.pop_first();
         }
-        let meeting =
-            Meeting { link, presence, challenge, asked: None, unformed: false, greeted_at: 0 };
+        let meeting = Meeting {
+            link,
+            presence,
+            challenge,
+            asked: None,
+            unformed: false,
+            accepts_us: false,
+            greeted_at: 0,
+        };
         peer.meetings.insert(boot, meeting);
         true
     }
@@ -163,9 +172,11 @@ impl Peers {
         }
     }
 
-    /// A run of a peer has lost its socket. The raft id, if that was the partner.
-    pub(crate) fn part(&mut self, presence: &Presence) -> Option<RaftId> {
+    /// A run of a peer has lost its socket behind this link. The raft id, if that was the partner.
+    pub(crate) fn part(&mut self, link: LinkId, presence: &Presence) -> Option<RaftId> {
         let peer = self.by_name.get_mut(&presence.name)?;
+        // It may have come by another way meanwhile.
+        peer.meetings.get(&presence.boot).filter(|meeting| meeting.link == link)?;
         peer.meetings.remove(&presence.boot);
         peer.partner.take_if(|partner| partner.boot == presence.boot)?;
         peer.raft
@@ -187,7 +198,7 @@ impl Peers {
         if peer.partner.as_ref().is_some_and(|partner| partner.boot == boot) {
             return;
         }
-        peer.partner = Some(Partner { link: meeting.link, boot, accepts_us: false });
+        peer.partner = Some(Partner { link: meeting.link, boot, accepts_us: meeting.accepts_us });
         peer.traffic.entry(boot).or_default();
         while peer.traffic.len() > MEETINGS {
             peer.traffic.pop_first();
@@ -238,6 +249,7 @@ impl Peers {
         {
             meeting.challenge = challenge;
             meeting.asked = None;
+            meeting.accepts_us = false;
         }
     }
 

@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use raft::eraftpb::{ConfState, Entry, HardState, Message};
+use raft::eraftpb::{ConfState, Entry, HardState, Message, MessageType};
 use raft::{RawNode, ReadState, StateRole};
 use raft_prost::Message as _;
 use wal::Record;
@@ -57,6 +57,8 @@ pub(crate) struct RaftNode {
     /// The hard state changed only in its commit: it goes along with the next batch that has
     /// something to sync, as losing it loses nothing.
     commit_dirty: bool,
+    /// Entries came since the last tick.
+    busy: bool,
 }
 
 impl RaftNode {
@@ -108,6 +110,7 @@ impl RaftNode {
             held: VecDeque::new(),
             outbox: Vec::new(),
             commit_dirty: false,
+            busy: false,
         };
         node.settle();
         Ok(node)
@@ -225,6 +228,10 @@ impl RaftNode {
             last_index: self.last_index(),
         };
         guard.check(&message)?;
+        if message.msg_type() == MessageType::MsgRequestVoteResponse && self.durable < self.issued {
+            // Our request has not left yet, and raft takes a winner's log for durable.
+            return Ok(());
+        }
         // What raft refuses as of no use (a proposal without a leader, a vote of a stranger) is
         // not an error of the sender.
         let _ = self.raw.step(message);
@@ -240,6 +247,12 @@ impl RaftNode {
     /// Asks the leader for the index that a read must wait for.
     pub(crate) fn read_index(&mut self, context: Vec<u8>) {
         self.raw.read_index(context);
+    }
+
+    /// Whether a read may be asked for: raft drops it without a word before a leader's first
+    /// commit of its term.
+    pub(crate) fn may_read(&self) -> bool {
+        self.leader() != 0 && self.raw.raft.commit_to_current_term()
     }
 
     /// True if there is something for [`Self::step_ready`].
@@ -310,13 +323,28 @@ impl RaftNode {
         if !votes && ready.entries().is_empty() {
             return Vec::new();
         }
+        self.busy |= !ready.entries().is_empty();
         let mut records: Vec<Record> = ready.entries().iter().map(append_record).collect();
-        if std::mem::take(&mut self.commit_dirty) {
-            let state = raft::Storage::initial_state(self.raw.store());
-            let state = state.map(|state| state.hard_state).unwrap_or_default();
-            records.push(slot::record(slot::HARD_STATE, state.encode_to_vec()));
-        }
+        records.extend(self.take_hard_state());
         records
+    }
+
+    fn take_hard_state(&mut self) -> Option<Record> {
+        if !std::mem::take(&mut self.commit_dirty) {
+            return None;
+        }
+        let state = raft::Storage::initial_state(self.raw.store());
+        let state = state.map(|state| state.hard_state).unwrap_or_default();
+        Some(slot::record(slot::HARD_STATE, state.encode_to_vec()))
+    }
+
+    /// The commit that found no company for a tick: kept alone, so that a member which starts
+    /// without a quorum still serves what it has applied. Nobody waits for it.
+    pub(crate) fn lone_commit(&mut self) -> Option<Record> {
+        match std::mem::take(&mut self.busy) {
+            true => None,
+            false => self.take_hard_state(),
+        }
     }
 
     fn hold(&mut self, batch: u64, messages: Vec<Message>) {

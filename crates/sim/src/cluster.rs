@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use api::Bytes;
 use api::frame::{Attach, Attachee, CloseCode, Frame, encode_body};
 use api::identity::Incarnation;
+use api::report::{MemberReport, Role};
 use api::session::{ClientMessage, ServerMessage};
 use node::{Input, Node, Output, Timing};
 use storage::Crash;
@@ -108,7 +109,7 @@ impl Cluster {
 
     /// What the node at a place, or the last one there, shows of itself.
     #[must_use]
-    pub fn report(&self, place: &str) -> Option<&api::report::MemberReport> {
+    pub fn report(&self, place: &str) -> Option<&MemberReport> {
         self.places.get(place)?.report.as_ref()
     }
 
@@ -292,16 +293,20 @@ impl Cluster {
         }
     }
 
-    /// Whether all that run and go on follow one leader.
+    /// Whether all that run, go on and are not refused follow one of them.
     #[must_use]
     pub fn is_led(&self) -> bool {
-        let mut leaders = self
-            .awake()
-            .map(|place| place.report.as_ref().and_then(|r| Some((r.leader.clone()?, r.term))));
-        match leaders.next() {
-            Some(Some(first)) => leaders.all(|leader| leader.as_ref() == Some(&first)),
-            _ => false,
-        }
+        let reports = || self.awake().filter_map(|place| place.report.as_ref());
+        let refused = |report: &MemberReport| matches!(report.role, Role::Refused(_));
+        let Some(leader) =
+            reports().filter(|report| report.role == Role::Leader).max_by_key(|report| report.term)
+        else {
+            return false;
+        };
+        self.awake().all(|place| place.report.is_some())
+            && reports().filter(|report| !refused(report)).all(|report| {
+                report.term == leader.term && report.leader.as_ref() == Some(&leader.name)
+            })
     }
 
     /// Whether the cluster of all that run and go on has formed.

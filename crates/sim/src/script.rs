@@ -40,8 +40,44 @@ use crate::trace::Kind;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
+/// Names scripts, and takes their text in: there are no files in a browser.
+macro_rules! scripts {
+    ($($name:literal,)*) => {
+        &[$(($name, include_str!(concat!("../scripts/", $name, ".txt"))),)*]
+    };
+}
+
 /// All scripts, each with its name.
-pub const ALL: &[(&str, &str)] = &[("form-three", include_str!("../scripts/form-three.txt"))];
+pub const ALL: &[(&str, &str)] = scripts![
+    "all-crash",
+    "bad-frames",
+    "copied",
+    "decider-wiped",
+    "form-five",
+    "form-one",
+    "form-three",
+    "formed-and-unformed",
+    "frozen-leader",
+    "hub-killed",
+    "leader-crash",
+    "leader-crash-five",
+    "leave",
+    "no-quorum",
+    "relink",
+    "requests",
+    "rolled-back",
+    "sighting-pending",
+    "tokens",
+    "trap-1-doubled-propose",
+    "trap-1-late-propose",
+    "trap-2-read-contexts",
+    "trap-3-learner",
+    "trap-4-bad-messages",
+    "trap-6-timeouts",
+    "trap-7-order-of-five",
+    "watch",
+    "wiped",
+];
 
 /// Runs a script and gives it back with the output that it really has.
 ///
