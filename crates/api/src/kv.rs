@@ -224,7 +224,9 @@ pub struct Compare {
 }
 
 /// If all guards hold, does `success`, else `failure`; one revision for all that it changes.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// Nested no deeper than [`TXN_DEPTH`](crate::limits::TXN_DEPTH) when it is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TxnRequest {
     /// The guards.
     pub compare: Vec<Compare>,
@@ -235,7 +237,9 @@ pub struct TxnRequest {
 }
 
 /// The answer to a [`TxnRequest`].
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// Nested no deeper than [`TXN_DEPTH`](crate::limits::TXN_DEPTH) when it is read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct TxnResponse {
     /// Its revision is the store's after the transaction.
     pub header: ResponseHeader,

@@ -17,6 +17,7 @@ pub mod frame;
 pub mod identity;
 pub mod kv;
 pub mod limits;
+mod nested;
 pub mod report;
 pub mod session;
 pub mod watch;

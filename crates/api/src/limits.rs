@@ -10,6 +10,9 @@ pub const REQUEST_OVERHEAD_BYTES: usize = 512 * 1024;
 /// Operations in one transaction, at the top level (`--max-txn-ops`).
 pub const TXN_OPS: usize = 128;
 
+/// Transactions inside of a transaction, counted downwards. Protobuf's readers allow about 50.
+pub const TXN_DEPTH: usize = 64;
+
 /// A frame between two processes. It holds the largest request with its overhead, or a batch
 /// of raft messages, which [`RAFT_BATCH_BYTES`] keeps below.
 pub const FRAME_BYTES: usize = 4 * 1024 * 1024;
