@@ -6,7 +6,7 @@
 //
 // Ticks come from this Worker's own timer: the page's is slowed when its tab is hidden.
 
-import init, { Disk, Member } from './kvorum_worker.js';
+import init, { Disk, Member, lastPanic } from './kvorum_worker.js';
 
 // A tab that has just closed frees its file within tens of milliseconds.
 const HANDLE_PATIENCE_MS = 2000;
@@ -41,7 +41,7 @@ function enter(call) {
   try {
     call(member);
   } catch (error) {
-    fail(`the member crashed: ${error?.message ?? error}`, true);
+    fail(`the member crashed: ${lastPanic() ?? error?.message ?? error}`, true);
     return;
   }
   schedule();

@@ -17,7 +17,9 @@ mod config;
 mod disk;
 mod host;
 mod member;
+mod panic;
 
 pub use disk::Disk;
 pub use host::Host;
 pub use member::Member;
+pub use panic::last_panic;

@@ -9,6 +9,7 @@ use wasm_bindgen::prelude::*;
 use crate::config::{Options, random};
 use crate::disk::Disk;
 use crate::host::Host;
+use crate::panic;
 
 /// The one link that a host in JavaScript has: to its relay.
 const RELAY: LinkId = 0;
@@ -29,6 +30,7 @@ impl Member {
     /// Starts the member that `options` names on its disk. Throws in words if that cannot be.
     #[wasm_bindgen(constructor)]
     pub fn new(options: JsValue, disk: &Disk, host: Host, now: f64) -> Result<Self, JsError> {
+        panic::keep_text();
         let options: Options = serde_wasm_bindgen::from_value(options)
             .map_err(|error| JsError::new(&format!("the member's options are wrong: {error}")))?;
         let config = options.config().map_err(|error| JsError::new(&error))?;
