@@ -5,6 +5,7 @@ mod common;
 use std::time::{Duration, Instant};
 
 use api::Bytes;
+use api::frame::{Attach, Attachee, Frame};
 use common::Hub;
 use common::members::{cluster, leader};
 use etcdpb::pb::etcdserverpb as pb;
@@ -331,4 +332,30 @@ async fn a_caller_that_gives_up_leaves_nothing_behind() {
     }
     leader(&members).await;
     kv.range(get("a")).await.expect("the door still answers");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bottomless_transaction_harms_no_member() {
+    let hub = Hub::start().await;
+    let _members = cluster(&hub).await;
+    let mut console = hub.socket().await;
+    let attach = Frame::Attach(Attach {
+        cluster: "default".into(),
+        build: String::new(),
+        who: Attachee::Console,
+    });
+    common::send(&mut console, attach.encode()).await;
+    // Request 7, a Txn: no guards, one operation, which is a Txn: no guards, and so on.
+    const DEPTH: usize = 1_000_000;
+    let mut body = vec![0, 7, 3];
+    for _ in 0..DEPTH {
+        body.extend([0, 1, 3]);
+    }
+    body.extend([0, 0, 0]);
+    body.extend(std::iter::repeat_n(0, DEPTH));
+    let session = 5;
+    common::send(&mut console, Frame::Client { session, body: &body }.encode()).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let mut kv = KvClient::new(channel(&hub).await);
+    kv.put(put("a", "1")).await.expect("the members go on");
 }
