@@ -41,13 +41,20 @@ enum Command {
     Setup,
 }
 
-fn main() -> Result<ExitCode> {
-    let args = Args::parse();
+fn main() -> ExitCode {
+    // Not anyhow's own way out of `main`: it adds a backtrace to what a person should read.
+    run_command(&Args::parse().command).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run_command(command: &Command) -> Result<ExitCode> {
     protoc::install(root::dir())?;
-    match args.command {
-        Command::Build(options) => drop(site::build(options)?),
-        Command::Up(options) => up::up(&options)?,
-        Command::Test(options) => return test::test(&options),
+    match command {
+        Command::Build(options) => drop(site::build(*options)?),
+        Command::Up(options) => up::up(options)?,
+        Command::Test(options) => return test::test(options),
         Command::Verify => return verify::verify(),
         Command::Fix => return verify::fix(),
         Command::Setup => {}
