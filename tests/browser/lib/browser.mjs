@@ -1,0 +1,90 @@
+// Chromium as people have it. It is started here and not by Playwright, whose switches keep every
+// tab as if it were in front and every page out of the back-forward cache; `noDefaults` leaves out
+// the focus that Playwright emulates for the same end. So a tab behind another one is hidden.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { chromium } from 'playwright-core';
+
+import { need } from './env.mjs';
+import { Tab } from './tab.mjs';
+import { until } from './until.mjs';
+
+const SWITCHES = [
+  '--headless',
+  '--no-sandbox', // tests may run as root
+  '--disable-gpu',
+  '--disable-quic',
+  '--disable-dev-shm-usage',
+  '--no-first-run',
+  '--no-default-browser-check',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--password-store=basic',
+  '--window-size=1280,1000',
+  '--remote-debugging-port=0',
+];
+
+export class Browser {
+  /** One profile of one person: what is kept in `profile` is there again after `start`. */
+  constructor(profile, url) {
+    this.profile = profile;
+    this.url = url;
+    this.tabs = [];
+    this.child = null;
+  }
+
+  async start() {
+    await mkdir(this.profile, { recursive: true });
+    const portFile = join(this.profile, 'DevToolsActivePort');
+    await rm(portFile, { force: true });
+    const args = [...SWITCHES, `--user-data-dir=${this.profile}`, 'about:blank'];
+    // A group of its own: Chromium is many processes, and all of them are ended together.
+    this.child = spawn(need('CHROMIUM'), args, { detached: true, stdio: 'ignore' });
+    const port = await until('Chromium to listen', async () => {
+      const [port, path] = (await readFile(portFile, 'utf8')).split('\n');
+      return path && port;
+    });
+    const at = `http://127.0.0.1:${port}`;
+    this.playwright = await chromium.connectOverCDP(at, { noDefaults: true });
+    this.context = this.playwright.contexts()[0];
+    return this;
+  }
+
+  /** Opens a tab in front of the others. */
+  async open(path = '/') {
+    const tab = new Tab(await this.context.newPage());
+    this.tabs.push(tab);
+    await tab.page.goto(new URL(path, this.url).href);
+    return tab;
+  }
+
+  /** The tab that `act` opens. */
+  async opens(act) {
+    const page = this.context.waitForEvent('page');
+    await act();
+    const tab = new Tab(await page);
+    this.tabs.push(tab);
+    return tab;
+  }
+
+  /** All of its processes at once, with no time to do anything. */
+  async kill() {
+    const child = this.child;
+    this.child = null;
+    if (!child) return;
+    const running = child.exitCode === null && child.signalCode === null;
+    const ended = running ? once(child, 'exit') : null;
+    try {
+      process.kill(-child.pid, 'SIGKILL');
+    } catch (error) {
+      if (error.code !== 'ESRCH') throw error;
+    }
+    await ended;
+    // Only the connection is left to close.
+    await this.playwright?.close().catch(() => {});
+  }
+}

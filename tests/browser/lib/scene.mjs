@@ -1,0 +1,94 @@
+// One test: what it starts is ended with it, and when it fails it says what was on the screens.
+
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+
+import { Browser } from './browser.mjs';
+import { Etcdctl } from './etcdctl.mjs';
+import { Hub } from './hub.mjs';
+
+const TEST_ENDS_AFTER_MS = 180_000;
+
+class Scene {
+  constructor(dir) {
+    this.dir = dir;
+    this.hubs = [];
+    this.browsers = [];
+    this.others = [];
+    this.expected = [];
+  }
+
+  /** Starts a hub. */
+  async hub(host) {
+    const hub = new Hub(join(this.dir, String(this.hubs.length)), host);
+    this.hubs.push(hub);
+    await hub.start();
+    hub.etcdctl = new Etcdctl(`127.0.0.1:${hub.port}`);
+    return hub;
+  }
+
+  /** Starts a browser with a new, empty profile. */
+  async browser(hub) {
+    const profile = join(this.dir, `profile-${this.browsers.length}`);
+    const browser = new Browser(profile, hub.url);
+    this.browsers.push(browser);
+    return browser.start();
+  }
+
+  /** Has something ended with the test. */
+  ends(other) {
+    this.others.push(other);
+    return other;
+  }
+
+  /** Errors on a page's console that belong to what the test does. */
+  expects(...patterns) {
+    this.expected.push(...patterns);
+  }
+
+  tabs() {
+    return this.browsers.flatMap((browser) => browser.tabs);
+  }
+
+  noErrors() {
+    const errors = this.tabs().flatMap((tab) => tab.errors);
+    const unexpected = errors.filter((text) => !this.expected.some((known) => known.test(text)));
+    assert.deepEqual(unexpected, [], 'errors on the console of a page');
+  }
+
+  async report() {
+    for (const tab of this.tabs()) {
+      if (tab.page.isClosed()) continue;
+      console.log(`--- ${tab.page.url()}`, tab.errors);
+      console.log(await tab.page.innerText('body', { timeout: 2000 }).catch(String));
+    }
+    for (const hub of this.hubs) console.log('--- the hub', hub.log);
+  }
+
+  async end() {
+    for (const other of this.others) await other.end();
+    for (const browser of this.browsers) await browser.kill();
+    for (const hub of this.hubs) await hub.kill();
+    // A process of Chromium may still be at its last write.
+    await rm(this.dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+  }
+}
+
+/** A test that plays on a scene of its own. */
+export function scene(name, play, { timeout = TEST_ENDS_AFTER_MS } = {}) {
+  test(name, { timeout }, async () => {
+    const stage = new Scene(await mkdtemp(join(tmpdir(), 'kvorum-test-')));
+    try {
+      await play(stage);
+      stage.noErrors();
+    } catch (error) {
+      await stage.report().catch(() => {});
+      throw error;
+    } finally {
+      await stage.end();
+    }
+  });
+}
