@@ -1,9 +1,30 @@
 //! What a node is started with.
 
+use std::collections::BTreeMap;
+
 use api::identity::Incarnation;
 
-/// A way to reach others, numbered by the host: a relay's socket, a peer's, a port.
+/// A way to reach others, numbered by the host: a relay's socket, a peer's, a port. A number is
+/// not used again while its link is up.
 pub type LinkId = u32;
+
+/// What is at the other end of a link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkKind {
+    /// A relay: it says who is in reach behind it.
+    Relay,
+    /// One peer: both ends say who they are, and the end of the link is the peer's "gone".
+    Peer,
+}
+
+/// Where a member is reached, for the list of members.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Urls {
+    /// By its peers.
+    pub peer: Vec<String>,
+    /// By clients.
+    pub client: Vec<String>,
+}
 
 /// Who the node is and how it keeps time.
 #[derive(Clone, Debug)]
@@ -27,6 +48,8 @@ pub struct Config {
     pub seed: u64,
     /// The build of the page that this member runs in; empty elsewhere.
     pub build: String,
+    /// Where the members are reached, by name, as far as the host knows. Only shown.
+    pub urls: BTreeMap<String, Urls>,
     /// Intervals.
     pub timing: Timing,
 }

@@ -217,6 +217,10 @@ impl Greeting<'_> {
         meeting.accepts_us |= accepts_us && fresh;
         if let Some(partner) = peer.partner.as_mut().filter(|_| accepted) {
             partner.accepts_us |= meeting.accepts_us;
+            if fresh {
+                // It may have come by another link meanwhile.
+                partner.link = meeting.link;
+            }
         }
         if fresh && !accepted {
             if let Err(reason) = self.prove(hello) {

@@ -39,5 +39,5 @@ mod status;
 pub mod testing;
 mod window;
 
-pub use config::{Config, LinkId, StartError, Timing};
+pub use config::{Config, LinkId, LinkKind, StartError, Timing, Urls};
 pub use node::{Input, Node, Output};

@@ -3,28 +3,33 @@
 use api::frame::{Attach, Attachee, CloseCode, Frame, PeerBody, Presence, Route, decode_body};
 use api::identity::{Boot, Formation, RaftId};
 
-use crate::config::LinkId;
+use crate::config::{LinkId, LinkKind};
 use crate::greeting::{Action, Greeting, is_for};
-use crate::node::{Node, Phase};
+use crate::node::{Node, Output, Phase};
 use crate::outbox::Then;
 use crate::raft_node::RaftNode;
 use crate::sessions::Origin;
 
 impl Node {
-    pub(crate) fn link_up(&mut self, link: LinkId) {
-        self.peers.link_up(link);
+    pub(crate) fn link_up(&mut self, link: LinkId, kind: LinkKind) {
+        self.peers.link_up(link, kind);
         self.attach(link);
     }
 
     pub(crate) fn link_down(&mut self, link: LinkId) {
-        self.peers.link_down(link);
+        let direct = self.peers.is_direct(link);
+        let lost = self.peers.link_down(link);
+        if direct {
+            // Nobody else will say that they are gone.
+            lost.into_iter().for_each(|id| self.lost(id));
+        }
         self.outbox.drop_link(link);
         for session in self.state.sessions.end_link(link) {
             self.state.watchers.end(session);
         }
     }
 
-    /// Shows this member to all relays: it starts, or its cluster has formed.
+    /// Shows this member on all links: it starts, or its cluster has formed.
     pub(crate) fn attach_all(&mut self) {
         let links: Vec<LinkId> = self.peers.links().collect();
         links.into_iter().for_each(|link| self.attach(link));
@@ -34,21 +39,68 @@ impl Node {
         if matches!(self.phase, Phase::Starting) {
             return;
         }
-        let attach = Frame::Attach(Attach {
-            cluster: self.config.cluster.clone(),
-            build: self.config.build.clone(),
-            who: Attachee::Member(self.identity.presence()),
-        });
-        self.outbox.send_identity(link, attach.encode());
+        let presence = self.identity.presence();
+        let frame = match self.peers.is_direct(link) {
+            true => Frame::Present(presence),
+            false => Frame::Attach(Attach {
+                cluster: self.config.cluster.clone(),
+                build: self.config.build.clone(),
+                who: Attachee::Member(presence),
+            }),
+        };
+        self.outbox.send_identity(link, frame.encode());
     }
 
     /// A frame came in. What is not one, or has no business here, is dropped: behind a relay
-    /// the sender is not who holds the link.
+    /// the sender is not who holds the link. On a link to a peer it is, and loses it.
     pub(crate) fn frame(&mut self, link: LinkId, bytes: &[u8]) {
-        let Ok(frame) = Frame::decode(bytes) else { return };
         if !self.peers.has_link(link) || matches!(self.phase, Phase::Starting) {
             return;
         }
+        match Frame::decode(bytes) {
+            Ok(frame) if self.peers.is_direct(link) => self.direct_frame(link, frame),
+            Ok(frame) => self.relay_frame(link, frame),
+            Err(error) => self.close(link, error.close_code(), error.to_string()),
+        }
+    }
+
+    fn direct_frame(&mut self, link: LinkId, frame: Frame<'_>) {
+        match frame {
+            Frame::Present(presence) => self.present_itself(link, presence),
+            Frame::Peer { route, body } => self.peer_frame(link, &route, body),
+            // The last word on this link; whoever carries it tells people.
+            Frame::Refused { .. } => {}
+            _ => {
+                let reason = "a frame that a member may not send to a member".to_owned();
+                self.close(link, CloseCode::Malformed, reason);
+            }
+        }
+    }
+
+    /// The peer at the other end says who it is. Of several links to one run the newest counts.
+    fn present_itself(&mut self, link: LinkId, presence: Presence) {
+        if !self.peers.by_name.contains_key(&presence.name) {
+            let reason = format!(
+                "member {:?} is none of the initial members of member {:?}",
+                presence.name, self.config.name
+            );
+            return self.close(link, CloseCode::Foreign, reason);
+        }
+        for older in self.peers.holds(link, &presence) {
+            let reason = "a newer connection of the same member has replaced this one".to_owned();
+            self.close(older, CloseCode::Replaced, reason);
+        }
+        self.present(link, presence);
+    }
+
+    /// Ends a link to a peer. Of one to a relay nothing is known but that a frame was bad.
+    fn close(&mut self, link: LinkId, code: CloseCode, reason: String) {
+        if self.peers.is_direct(link) {
+            self.outbox.push(Output::Close { link, code, reason });
+        }
+    }
+
+    fn relay_frame(&mut self, link: LinkId, frame: Frame<'_>) {
         match frame {
             Frame::Attached(_) => {
                 self.peers.attached(link);
@@ -78,7 +130,13 @@ impl Node {
 
     /// A relay saw a member go. Its followers need not wait for a timeout.
     fn gone(&mut self, link: LinkId, presence: &Presence) {
-        let Some(id) = self.peers.part(link, presence) else { return };
+        if let Some(id) = self.peers.part(link, presence) {
+            self.lost(id);
+        }
+    }
+
+    /// A member is out of reach for sure. If it led, there will be another leader.
+    fn lost(&mut self, id: RaftId) {
         let Some(raft) = self.raft.as_mut().filter(|raft| raft.leader() == id.0) else { return };
         raft.forget_leader();
         self.clock.campaign_at = Some(self.clock.now + self.seed.between(10, 150));
@@ -88,13 +146,19 @@ impl Node {
         if self.is_refused() {
             return;
         }
-        let Ok(body) = decode_body::<PeerBody<'_>>(body) else { return self.distrust(route) };
+        let body = match decode_body::<PeerBody<'_>>(body) {
+            Ok(body) => body,
+            Err(error) => {
+                self.close(link, error.close_code(), error.to_string());
+                return self.distrust(route);
+            }
+        };
         match (route, body) {
             (Route::Names { from, .. }, body) => self.named(link, from, body),
             (Route::Members { cluster, from, from_boot, to, to_boot, counter }, body) => {
                 let me = self.me() == Some((*cluster, *to)) && self.identity.boot() == *to_boot;
                 if me && self.peers.receive(*from, *from_boot, *counter) {
-                    self.from_member(*from, body);
+                    self.from_member(link, *from, body);
                 }
             }
         }
@@ -122,12 +186,14 @@ impl Node {
     }
 
     /// Frames between two runs that have greeted each other.
-    fn from_member(&mut self, from: RaftId, body: PeerBody<'_>) {
+    fn from_member(&mut self, link: LinkId, from: RaftId, body: PeerBody<'_>) {
         match body {
             PeerBody::Raft(messages) => {
                 for message in messages {
                     let Some(raft) = &mut self.raft else { return };
                     if raft.step(from.0, message).is_err() {
+                        let reason = "a message that no member sends".to_owned();
+                        self.close(link, CloseCode::Malformed, reason);
                         return self.peers.distrust(from);
                     }
                 }

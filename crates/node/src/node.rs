@@ -1,6 +1,6 @@
 //! The node: routes what comes in to the parts that it is about, and drains them.
 
-use api::frame::PeerBody;
+use api::frame::{CloseCode, PeerBody};
 use api::identity::{ClusterId, RaftId};
 use api::report::MemberReport;
 use api::session::ServerMessage;
@@ -12,7 +12,7 @@ use wal::{Batch, Recovered};
 
 use crate::apply::{Signature, apply};
 use crate::command::{Command, RequestId};
-use crate::config::{Config, LinkId, StartError};
+use crate::config::{Config, LinkId, LinkKind, StartError};
 use crate::identity::{Identity, RaftStart, raft_start};
 use crate::outbox::{Outbox, Then};
 use crate::peers::Peers;
@@ -32,6 +32,8 @@ pub enum Input<'a> {
     LinkUp {
         /// The link.
         link: LinkId,
+        /// What is at its other end.
+        kind: LinkKind,
     },
     /// It is closed, whoever closed it.
     LinkDown {
@@ -70,6 +72,16 @@ pub enum Output {
         link: LinkId,
         /// Its bytes.
         frame: Vec<u8>,
+    },
+    /// Close a link to a peer, after what was sent by it, and say [`Input::LinkDown`]. Links to
+    /// relays are never closed: who misbehaves there is not who holds the link.
+    Close {
+        /// The link.
+        link: LinkId,
+        /// The WebSocket's close code.
+        code: CloseCode,
+        /// In words.
+        reason: String,
     },
     /// Make this durable, in order, then say [`Input::Persisted`].
     Persist(Batch),
@@ -201,7 +213,7 @@ impl Node {
         self.pass_time(now.max(self.clock.now));
         match input {
             Input::Tick => {}
-            Input::LinkUp { link } => self.link_up(link),
+            Input::LinkUp { link, kind } => self.link_up(link, kind),
             Input::LinkDown { link } => self.link_down(link),
             Input::Frame { link, bytes } => self.frame(link, bytes),
             Input::Client { session, body } => self.host_client(session, body),
@@ -371,8 +383,12 @@ impl Node {
         self.clock.ticked = self.clock.now;
         self.clock.campaign_at = None;
         self.state.reads.restart();
-        if let Some(raft) = self.raft.as_mut().filter(|raft| raft.is_leader()) {
-            raft.step_down();
+        // Nor is a leader that was known before one to wait for: if it is there it says so within
+        // a heartbeat; after a computer has slept none is.
+        match &mut self.raft {
+            Some(raft) if raft.is_leader() => raft.step_down(),
+            Some(raft) => raft.forget_leader(),
+            None => {}
         }
     }
 

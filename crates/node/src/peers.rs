@@ -15,7 +15,7 @@ use api::frame::{Frame, PeerBody, Presence, Route, encode_body};
 use api::identity::{Boot, ClusterId, RaftId};
 use api::report::{LinkState, PeerReport};
 
-use crate::config::LinkId;
+use crate::config::{LinkId, LinkKind};
 use crate::seed::Seed;
 use crate::window::Window;
 
@@ -79,10 +79,19 @@ impl Peer {
     }
 }
 
+/// A way to others.
+#[derive(Clone, Debug)]
+struct Link {
+    kind: LinkKind,
+    /// The relay behind it has let this member in.
+    attached: bool,
+    /// On a link to a peer: the run that it says it is.
+    holder: Option<(String, Boot)>,
+}
+
 /// All other members, and the links to them.
 pub(crate) struct Peers {
-    /// Links, and whether the relay behind each has let this member in.
-    links: BTreeMap<LinkId, bool>,
+    links: BTreeMap<LinkId, Link>,
     pub(crate) by_name: BTreeMap<String, Peer>,
     names: BTreeMap<RaftId, String>,
     seed: Seed,
@@ -108,8 +117,26 @@ impl Peers {
         self.names.get(&id)
     }
 
-    pub(crate) fn link_up(&mut self, link: LinkId) {
-        self.links.insert(link, false);
+    pub(crate) fn link_up(&mut self, link: LinkId, kind: LinkKind) {
+        self.links.insert(link, Link { kind, attached: false, holder: None });
+    }
+
+    /// The other end is a peer itself, and not a relay.
+    pub(crate) fn is_direct(&self, link: LinkId) -> bool {
+        self.links.get(&link).is_some_and(|link| link.kind == LinkKind::Peer)
+    }
+
+    /// A run of a peer holds this link. Gives the older links that it holds as well.
+    pub(crate) fn holds(&mut self, link: LinkId, presence: &Presence) -> Vec<LinkId> {
+        let holder = Some((presence.name.clone(), presence.boot));
+        let older = |(other, held): (&LinkId, &Link)| {
+            (*other != link && held.holder == holder).then_some(*other)
+        };
+        let older = self.links.iter().filter_map(older).collect();
+        if let Some(held) = self.links.get_mut(&link) {
+            held.holder = holder;
+        }
+        older
     }
 
     pub(crate) fn links(&self) -> impl Iterator<Item = LinkId> {
@@ -121,21 +148,35 @@ impl Peers {
     }
 
     pub(crate) fn attached(&mut self, link: LinkId) {
-        self.links.insert(link, true);
+        if let Some(link) = self.links.get_mut(&link) {
+            link.attached = true;
+        }
     }
 
     /// A relay has let this member in.
     pub(crate) fn is_attached(&self, link: LinkId) -> bool {
-        self.links.get(&link).copied().unwrap_or(false)
+        self.links.get(&link).is_some_and(|link| link.attached)
     }
 
-    /// Everybody behind the link is out of reach; that says nothing of how they are.
-    pub(crate) fn link_down(&mut self, link: LinkId) {
+    /// Everybody behind the link is out of reach, if they have not come by another; that says
+    /// nothing of how they are. Gives the partners that are lost.
+    pub(crate) fn link_down(&mut self, link: LinkId) -> Vec<RaftId> {
         self.links.remove(&link);
+        let mut lost = Vec::new();
         for peer in self.by_name.values_mut() {
             peer.meetings.retain(|_, meeting| meeting.link != link);
-            peer.partner.take_if(|partner| partner.link == link);
+            let Some(partner) = peer.partner.as_mut().filter(|partner| partner.link == link) else {
+                continue;
+            };
+            match peer.meetings.get(&partner.boot) {
+                Some(meeting) => partner.link = meeting.link,
+                None => {
+                    peer.partner = None;
+                    lost.extend(peer.raft);
+                }
+            }
         }
+        lost
     }
 
     /// A run of a peer is in reach. True if it is news.

@@ -161,11 +161,15 @@ impl Node {
         let mut members: Vec<Member> = list
             .members
             .iter()
-            .map(|member| Member {
-                id: list.raft_id(member).0,
-                name: member.name.clone(),
-                is_learner: learner(&member.name),
-                ..Member::default()
+            .map(|member| {
+                let urls = self.config.urls.get(&member.name).cloned().unwrap_or_default();
+                Member {
+                    id: list.raft_id(member).0,
+                    name: member.name.clone(),
+                    peer_urls: urls.peer,
+                    client_urls: urls.client,
+                    is_learner: learner(&member.name),
+                }
             })
             .collect();
         members.sort_by_key(|member| member.id);

@@ -11,7 +11,7 @@
 //!  until led|formed|answered [ms=MS]     all follow one leader; all formed; all answers came
 //!  put|get|del|txn|watch|… CLIENT …      see `request`; a client is a place or a console
 //!  crash P… [keep]          unsynced bytes are lost, or kept
-//!  leave P   freeze P   thaw P   wipe P   copy P Q   save P NAME   roll-back P NAME
+//!  leave P   freeze P…   thaw P…   wipe P   copy P Q   save P NAME   roll-back P NAME
 //!  hold-sync P   let-sync P
 //!  unlink P   link P   kill-hub   start-hub   console NAME [cluster=C]
 //!  hold|drop|keep|double|delay [from=M] [to=P] [kind=K,K] [ms=MS]       a rule
@@ -19,6 +19,7 @@
 //!  release [from=M] [to=P] [kind=K,K]                                   what is held
 //!  forge from=M to=P kind=K [FIELD=N…]   a raft message in place of the next real frame
 //!  garble from=M to=P       bytes that are nothing, likewise
+//!  stray from=M to=P at=Q   the next real frame reaches another place
 //!  noise P                  bytes that are no frame
 //!  state   timeouts         what each place shows of itself; its election timeout
 //! ```
@@ -50,15 +51,19 @@ macro_rules! scripts {
 /// All scripts, each with its name.
 pub const ALL: &[(&str, &str)] = scripts![
     "all-crash",
+    "all-frozen",
     "bad-frames",
+    "console",
     "copied",
     "decider-wiped",
+    "foreign-frames",
     "form-five",
     "form-one",
     "form-three",
     "formed-and-unformed",
     "frozen-leader",
     "hub-killed",
+    "late-frame-of-a-long-run",
     "leader-crash",
     "leader-crash-five",
     "leave",
@@ -164,6 +169,13 @@ impl Runner {
                 let (from, to) = ends(&mut args)?;
                 self.replace(&from, &to, &[0xff; 9])?;
             }
+            "stray" => {
+                let at = args.take_key("at").ok_or("at which place?")?.to_string();
+                let (from, to) = ends(&mut args)?;
+                let until = self.cluster.now() + PATIENCE_MS;
+                let bytes = self.cluster.catch(&from, &to, until).ok_or("no frame came")?;
+                self.cluster.deliver(&at, bytes);
+            }
             "kill-hub" => self.cluster.kill_hub(),
             "start-hub" => self.cluster.start_hub(),
             "console" => {
@@ -183,8 +195,13 @@ impl Runner {
         let at = word(&mut args)?;
         match verb {
             "leave" => self.cluster.leave(&at),
-            "freeze" => self.cluster.freeze(&at),
-            "thaw" => self.cluster.thaw(&at),
+            "freeze" | "thaw" => {
+                let places = std::iter::once(at).chain(words(&mut args));
+                match verb {
+                    "freeze" => places.for_each(|place| self.cluster.freeze(&place)),
+                    _ => places.for_each(|place| self.cluster.thaw(&place)),
+                }
+            }
             "wipe" => self.cluster.wipe(&at),
             "hold-sync" => self.cluster.hold_syncs(&at, true),
             "let-sync" => self.cluster.hold_syncs(&at, false),

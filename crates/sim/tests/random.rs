@@ -1,5 +1,6 @@
 //! Fifty small lives of a cluster: whatever happens to it for some seconds, afterwards it serves
-//! again soon, holds every acknowledged write, and is the same on every member.
+//! again soon, holds every acknowledged write, and is the same on every member. `SEED=N` lives
+//! one of them, `SEEDS=N` lives so many.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -43,10 +44,12 @@ struct Life {
 
 #[test]
 fn fifty_lives() {
-    let one = env::var("SEED").ok().and_then(|seed| seed.parse::<u64>().ok());
-    let seeds = one.map_or(0..SEEDS, |seed| seed..seed + 1);
+    let number = |name: &str| env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let one = number("SEED");
+    let seeds = one.map_or(0..number("SEEDS").unwrap_or(SEEDS), |seed| seed..seed + 1);
     let mut written = 0;
     for seed in seeds {
+        println!("seed {seed}");
         let mut life = Life::new(seed);
         life.trouble();
         life.heal();
