@@ -71,7 +71,9 @@ macro_rules! catalogue {
             pub fn text(&self) -> &str {
                 match self {
                     $(Self::$name => $text,)*
-                    Self::Unavailable(text) | Self::Invalid(text) | Self::Unimplemented(text) => text,
+                    Self::Unavailable(text)
+                    | Self::Invalid(text)
+                    | Self::Unimplemented(text) => text,
                 }
             }
         }

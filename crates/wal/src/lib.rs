@@ -2,7 +2,7 @@
 //!
 //! A log is one file: a header, then batches. A [`Batch`] is one unit of persistence; after a
 //! crash it is there whole or not at all. [`Tail::encode`] turns the next batch into bytes,
-//! [`recover`] turns a file's bytes back into what the batches said. `docs/format.md` draws
+//! [`recover()`] turns a file's bytes back into what the batches said. `docs/format.md` draws
 //! both byte by byte.
 //!
 //! Nothing here knows what a record is for: an entry is an index with some bytes, a slot is a

@@ -1,8 +1,8 @@
 //! Golden scripts: a log's bytes, written, damaged and recovered by commands.
 //!
-//! * `new [id=N] [version=N]` begins a log. `batch [number=N] RECORD…` writes one; `INDEX=PAYLOAD` is an
-//!   entry, `slotN=VALUE` a slot, `x@100` a text a hundred times. `sync` makes what is written
-//!   count as safe.
+//! * `new [id=N] [version=N]` begins a log. `batch [number=N] RECORD…` writes one;
+//!   `INDEX=PAYLOAD` is an entry, `slotN=VALUE` a slot, `x@100` a text a hundred times. `sync`
+//!   makes what is written count as safe.
 //! * `forge number=N [synced=N] [records=N] [body_bytes=N] hex=BYTES` writes a batch with any
 //!   body, its checksums right.
 //! * `flip at=N [bit=N]`, `zero at=N bytes=N`, `put at=N text=TEXT|hex=BYTES`, `cut at=N` and

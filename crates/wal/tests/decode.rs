@@ -47,7 +47,10 @@ fn watched(bytes: &[u8], length: u64) -> (bool, usize, usize) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4000) })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(4000)
+    })]
 
     #[test]
     fn any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..400), headed: bool) {
@@ -89,7 +92,8 @@ proptest! {
         let (recovered, _) = kvorum_wal::recover_bytes(&file).expect("it is whole");
         prop_assert_eq!(recovered.end, end as u64);
         prop_assert_eq!(recovered.torn, None);
-        let entries: Vec<_> = recovered.entries.iter().map(|(_, payload)| payload.to_vec()).collect();
+        let entries: Vec<_> =
+            recovered.entries.iter().map(|(_, payload)| payload.to_vec()).collect();
         let written: Vec<_> = payloads.into_iter().map(|(payload, _)| payload).collect();
         prop_assert_eq!(entries, written);
     }
