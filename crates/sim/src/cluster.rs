@@ -7,7 +7,7 @@ use api::frame::{Attach, Attachee, CloseCode, Frame, encode_body};
 use api::identity::Incarnation;
 use api::report::{MemberReport, Role};
 use api::session::{ClientMessage, ServerMessage};
-use node::{Input, Node, Output, Timing};
+use node::{Input, LinkKind, Node, Output, Timing};
 use storage::Crash;
 
 use crate::clock::{Agenda, Event};
@@ -138,6 +138,7 @@ impl Cluster {
             nonce,
             seed: self.settings.seed,
             build: String::new(),
+            urls: BTreeMap::new(),
             timing: Timing::default(),
         };
         let (log, recovered) = place.disk.open(log_id).map_err(|error| error.to_string())?;
@@ -416,7 +417,7 @@ impl Cluster {
         let conn = self.hub.connect(End::Member(name.into()));
         running.conn = Some(conn);
         self.hub_input(relay::Input::Opened { conn });
-        self.input(name, Input::LinkUp { link: conn as u32 });
+        self.input(name, Input::LinkUp { link: conn as u32, kind: LinkKind::Relay });
     }
 
     fn receive(&mut self, name: &str, conn: Option<u64>, bytes: &[u8]) {
@@ -492,6 +493,7 @@ impl Cluster {
             Output::Report(report) => place.report = Some(report),
             Output::Formed(_) => {}
             Output::Left | Output::Halt(_) => self.stop(name),
+            Output::Close { .. } => unreachable!("all links here are to relays"),
         }
     }
 

@@ -135,7 +135,7 @@ impl Trace {
                 Err(error) => self.lines.push(format!("{now:>5} {place} bad answer: {error}")),
             },
             Output::Report(report) => self.report(now, place, report),
-            Output::Formed(_) => {}
+            Output::Formed(_) | Output::Close { .. } => {}
             Output::Left => self.line(now, place, Kind::Role, |_| "left".into()),
             Output::Halt(reason) => {
                 self.line(now, place, Kind::Role, |_| format!("halts: {reason}"))
