@@ -113,7 +113,10 @@ impl Page {
     }
 
     fn present(self, presence: Presence) {
-        self.learn_cluster(presence.formed.map(|(cluster, _)| cluster));
+        // The hub lets only the owner's members in, so another browser has given the name away.
+        if let Some((cluster, _)) = presence.formed {
+            self.binding.set(Binding::Bound(cluster));
+        }
         let name = presence.name.clone();
         let before = self.present.with_untracked(|all| all.get(&name).map(|p| p.boot));
         if before.is_some_and(|boot| boot != presence.boot) {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use api::Error;
+use api::identity::ClusterId;
 use api::kv::{RangeRequest, RangeResponse, ResponseHeader};
 use api::session::{Request, Response};
 use api::watch::{WatchCreateRequest, WatchResponse};
@@ -145,6 +146,14 @@ impl KeysPanel {
                 self.read();
             }
         });
+        let cluster = Memo::new(move |_| self.page.cluster_id());
+        Effect::new(move |before: Option<Option<ClusterId>>| {
+            let now = cluster.get();
+            if before.flatten().is_some_and(|before| now != Some(before)) {
+                self.forget();
+            }
+            now
+        });
         Effect::new(move |_| {
             self.page.reroutes.track();
             self.page.led.track();
@@ -153,6 +162,14 @@ impl KeysPanel {
                 self.read_after(Duration::ZERO);
             }
         });
+    }
+
+    /// Another cluster takes the name: what was read is of the one before, and so is the watch,
+    /// whose revision the new one may reach much later.
+    fn forget(self) {
+        self.next_reading();
+        self.listing.set(None);
+        self.read_after(Duration::ZERO);
     }
 
     fn read_after(self, pause: Duration) {
