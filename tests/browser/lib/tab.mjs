@@ -9,10 +9,21 @@ export class Tab {
   constructor(page) {
     this.page = page;
     this.errors = [];
+    /** The Workers of this page's members, the newest of each, and how many there have been. */
+    this.workers = new Map();
+    this.workersSeen = 0;
+    page.on('worker', (worker) => this.sees(worker));
     page.on('pageerror', (error) => this.errors.push(`uncaught: ${error.message}`));
     page.on('console', (message) => {
       if (message.type() === 'error') this.errors.push(message.text());
     });
+  }
+
+  async sees(worker) {
+    this.workersSeen += 1;
+    // Its name is `CLUSTER MEMBER`.
+    const name = await worker.evaluate(() => self.name).catch(() => '');
+    this.workers.set(name.split(' ').at(-1), worker);
   }
 
   /** Brings it in front of the other tabs. */
