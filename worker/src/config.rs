@@ -33,6 +33,7 @@ impl Options {
             nonce: random()?,
             seed: random()?,
             build: self.build.clone(),
+            urls: Default::default(),
             timing: Timing::default(),
         })
     }

@@ -1,7 +1,7 @@
 //! One member: a node, its log, and the host around them.
 
 use api::report::MemberReport;
-use node::{Input, LinkId, Node, Output};
+use node::{Input, LinkId, LinkKind, Node, Output};
 use serde::Serialize;
 use storage::{Log, LogError, Options as LogOptions};
 use wasm_bindgen::prelude::*;
@@ -46,7 +46,7 @@ impl Member {
     /// The socket to the relay is open.
     #[wasm_bindgen(js_name = linkUp)]
     pub fn link_up(&mut self, now: f64) {
-        self.handle(now, Input::LinkUp { link: RELAY });
+        self.handle(now, Input::LinkUp { link: RELAY, kind: LinkKind::Relay });
     }
 
     /// The socket to the relay is closed.
@@ -116,6 +116,8 @@ impl Member {
                 Output::Formed(cluster) => self.host.formed(cluster.0),
                 Output::Left => self.host.left(),
                 Output::Halt(reason) => self.host.halted(reason),
+                // A node closes links to peers only.
+                Output::Close { .. } => {}
             }
         }
         if self.written > self.synced {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use api::identity::Incarnation;
 use api::report::{MemberReport, Role};
 use futures_util::{SinkExt, StreamExt};
-use node::{Config, Input, Node, Output, Timing};
+use node::{Config, Input, LinkKind, Node, Output, Timing};
 use storage::{Log, MemFile, Options};
 use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::Message;
@@ -86,6 +86,7 @@ impl Member {
             nonce: random(),
             seed: random(),
             build: "b1".into(),
+            urls: Default::default(),
             timing: Timing::default(),
         }
     }
@@ -149,7 +150,7 @@ impl Run {
         let url = format!("ws://127.0.0.1:{port}/relay");
         loop {
             if let Ok((mut socket, _)) = tokio_tungstenite::connect_async(&url).await {
-                self.node.handle(self.now(), Input::LinkUp { link: RELAY });
+                self.node.handle(self.now(), Input::LinkUp { link: RELAY, kind: LinkKind::Relay });
                 if self.exchange(&mut socket, &mut ended).await {
                     return;
                 }
@@ -207,7 +208,10 @@ impl Run {
                         self.tell.send_replace(Some(report));
                     }
                     Output::Halt(reason) => panic!("the member halted: {reason}"),
-                    Output::Reply { .. } | Output::Formed(_) | Output::Left => {}
+                    Output::Reply { .. }
+                    | Output::Close { .. }
+                    | Output::Formed(_)
+                    | Output::Left => {}
                 }
             }
             if !written {
