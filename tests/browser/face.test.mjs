@@ -71,7 +71,7 @@ scene('wide, narrow, light and dark', async (stage) => {
       const clear = backgroundColor === 'rgba(0, 0, 0, 0)';
       return {
         inside: document.documentElement.scrollWidth,
-        outside: window.innerWidth,
+        outside: document.documentElement.clientWidth,
         ground: clear ? root : backgroundColor,
         ink: color,
       };

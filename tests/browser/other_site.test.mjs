@@ -1,7 +1,7 @@
 // Another web site, open in the same browser, gets neither at the relay nor at the doors.
 
 import assert from 'node:assert/strict';
-import { createServer } from 'node:http';
+import { createServer, request } from 'node:http';
 import { once } from 'node:events';
 
 import { scene } from './lib/scene.mjs';
@@ -40,9 +40,16 @@ scene('another site reaches neither the relay nor the doors', async (stage) => {
 
 scene('a name that was made to point here is turned away', async (stage) => {
   const hub = await stage.hub();
-  const asked = await askAs(hub.port, 'evil.example');
-  assert.equal(asked.status, 421);
-  assert.equal((await askAs(hub.port, `127.0.0.1:${hub.port}`)).status, 200);
+  const own = `127.0.0.1:${hub.port}`;
+  assert.equal(await statusOf(hub, '/', { host: 'evil.example' }), 421);
+  assert.equal(await statusOf(hub, '/', { host: `evil.example:${hub.port}` }), 421);
+  assert.equal(await statusOf(hub, '/', { host: own }), 200);
+  // What a page cannot see of the answers that are kept from it.
+  for (const path of ['/', '/relay', '/etcdserverpb.KV/Put']) {
+    for (const origin of ['http://evil.example', 'http://127.0.0.1:1', 'null']) {
+      assert.equal(await statusOf(hub, path, { host: own, origin }), 403, `${path} ${origin}`);
+    }
+  }
 });
 
 /** A site of someone else: one page, on a port of its own. */
@@ -65,13 +72,12 @@ class Site {
   }
 }
 
-async function askAs(port, host) {
-  const { request } = await import('node:http');
-  const asked = request({ host: '127.0.0.1', port, path: '/', headers: { host } });
+async function statusOf(hub, path, headers) {
+  const asked = request({ host: '127.0.0.1', port: hub.port, path, headers });
   asked.end();
   const [response] = await once(asked, 'response');
   response.resume();
-  return { status: response.statusCode };
+  return response.statusCode;
 }
 
 // These two run in pages.

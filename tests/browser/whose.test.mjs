@@ -27,6 +27,11 @@ scene('a second browser is a console, and takes the name only when nobody runs i
   await owner.row('k', 'by the second');
   assert.deepEqual(await lockNames(guest), [], 'no member is started in the second browser');
 
+  // A third one only looks on, all the time.
+  const third = await stage.browser(hub);
+  const looker = await third.open('/');
+  await looker.row('k', 'by the second');
+
   // The first one goes. The second says so, and does not start anything by itself.
   await first.kill();
   for (const name of MEMBERS) await guest.member(name, { role: 'stopped', reason: 'away' });
@@ -48,6 +53,11 @@ scene('a second browser is a console, and takes the name only when nobody runs i
   assert.equal(await hub.etcdctl.value('k'), undefined);
   await hub.etcdctl.run('put', 'k', 'of the new one');
   await guest.row('k', 'of the new one');
+  await looker.row('k', 'of the new one');
+  await looker.leader();
+  await hub.etcdctl.run('del', 'k');
+  for (const tab of [guest, looker]) await tab.row('k', undefined);
+  await hub.etcdctl.run('put', 'k', 'of the new one');
   assert.notEqual(await guest.page.textContent('[data-field=cluster-id]'), old);
 
   // The first browser comes back: its data is of a cluster that no longer has the name.

@@ -16,6 +16,7 @@ const SWITCHES = [
   '--headless',
   '--no-sandbox', // tests may run as root
   '--disable-gpu',
+  '--hide-scrollbars', // a phone's lie over the page
   '--disable-quic',
   '--disable-dev-shm-usage',
   '--no-first-run',
