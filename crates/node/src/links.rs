@@ -158,7 +158,7 @@ impl Node {
             (Route::Members { cluster, from, from_boot, to, to_boot, counter }, body) => {
                 let me = self.me() == Some((*cluster, *to)) && self.identity.boot() == *to_boot;
                 if me && self.peers.receive(*from, *from_boot, *counter) {
-                    self.from_member(link, *from, body);
+                    self.member_says(link, *from, body);
                 }
             }
         }
@@ -186,7 +186,7 @@ impl Node {
     }
 
     /// Frames between two runs that have greeted each other.
-    fn from_member(&mut self, link: LinkId, from: RaftId, body: PeerBody<'_>) {
+    fn member_says(&mut self, link: LinkId, from: RaftId, body: PeerBody<'_>) {
         match body {
             PeerBody::Raft(messages) => {
                 for message in messages {

@@ -7,7 +7,6 @@ use api::session::ServerMessage;
 use api::{Error, Result};
 use mvcc::{Store, Watchers};
 use raft::eraftpb::{ConfState, Entry, EntryType};
-use raft_prost::Message as _;
 use wal::{Batch, Recovered};
 
 use crate::apply::{Signature, apply};
@@ -470,7 +469,6 @@ impl Node {
         Ok(())
     }
 
-    #[expect(clippy::type_complexity, reason = "who waits, and what for")]
     fn apply_command(
         &mut self,
         entry: &Entry,
@@ -500,7 +498,8 @@ impl Node {
         let Some(raft) = &mut self.raft else { return };
         let messages = raft.take_messages();
         for group in messages.chunk_by(|a, b| a.to == b.to) {
-            let encoded: Vec<Vec<u8>> = group.iter().map(|m| m.encode_to_vec()).collect();
+            let encoded: Vec<Vec<u8>> =
+                group.iter().map(raft_prost::Message::encode_to_vec).collect();
             let to = RaftId(group[0].to);
             for bodies in by_size(&encoded) {
                 let body = PeerBody::Raft(bodies);

@@ -96,7 +96,7 @@ impl Node {
         let deadline = self.clock.now + self.config.timing.request_ms();
         match request {
             Request::Range(range) if range.serializable => {
-                self.answer_read(caller, &Request::Range(range))
+                self.answer_read(caller, &Request::Range(range));
             }
             Request::Txn(txn) if check::is_read_only(&txn) => {
                 let serializable = check::is_serializable(&txn);
@@ -257,6 +257,8 @@ impl Node {
                 raft.propose(command.to_vec());
             }
         }
+        // A burst of them must not grow into one batch that the log cannot take.
+        self.run_raft();
     }
 }
 

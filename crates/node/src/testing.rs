@@ -75,7 +75,7 @@ impl Forged {
         message.set_msg_type(*kind);
         for (term, index, data) in &self.entries {
             let mut entry = Entry { term: *term, index: *index, ..Entry::default() };
-            entry.data = data.clone().into();
+            entry.data = data.clone();
             if self.membership {
                 entry.set_entry_type(EntryType::EntryConfChange);
             }

@@ -101,7 +101,7 @@ fn parse_watch(mut args: ArgumentConsumer<'_>) -> Result<ClientMessage> {
 fn parse_txn(args: &mut ArgumentConsumer<'_>) -> Result<TxnRequest> {
     let mut txn = TxnRequest::default();
     let mut part = "";
-    while let Some(argument) = args.next() {
+    for argument in args.by_ref() {
         let Argument::Positional(word) = argument else { return Err("quote what txn does".into()) };
         match (part, word.as_str()) {
             (_, "if" | "then" | "else") => part = word,

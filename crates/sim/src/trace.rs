@@ -138,7 +138,7 @@ impl Trace {
             Output::Formed(_) | Output::Close { .. } => {}
             Output::Left => self.line(now, place, Kind::Role, |_| "left".into()),
             Output::Halt(reason) => {
-                self.line(now, place, Kind::Role, |_| format!("halts: {reason}"))
+                self.line(now, place, Kind::Role, |_| format!("halts: {reason}"));
             }
         }
     }

@@ -10,6 +10,7 @@ use api::report::Role;
 use api::session::{ClientMessage, Request, Response, ServerMessage};
 use kvorum_sim::net::{Deed, Faults, Filter};
 use kvorum_sim::random::Random;
+use kvorum_sim::trace::Kind;
 use kvorum_sim::{Cluster, Settings};
 use storage::Crash;
 
@@ -22,6 +23,9 @@ const TROUBLE_MS: u64 = 8000;
 /// How soon after the trouble all follow one leader: a member may sit out its election timeout
 /// twice.
 const LED_MS: u64 = 4000;
+
+/// How long a member takes to leave at most.
+const LEAVE_MS: u64 = 1200;
 
 /// How soon then a write is acknowledged.
 const SERVED_MS: u64 = 1000;
@@ -65,7 +69,7 @@ fn a_life_is_a_function_of_its_seed() {
     let live = || {
         let mut life = Life::new(7);
         life.trouble();
-        let hash = life.cluster.node("1").map(|node| node.store_hash());
+        let hash = life.cluster.node("1").map(node::Node::store_hash);
         (hash, life.cluster.trace.frames, life.acknowledged.len(), life.cluster.trace.take())
     };
     assert_eq!(live(), live());
@@ -209,20 +213,29 @@ impl Life {
         }
     }
 
+    /// What happened since the trouble ended, for whoever looks for the reason of a failure.
+    fn account(&mut self) -> String {
+        self.cluster.trace.take().join("\n")
+    }
+
     fn heal(&mut self) {
+        use Kind::{Forward, Hello, Hub, Raft, Reply, Role};
+        self.cluster.trace.take();
+        self.cluster.trace.show([Forward, Hello, Hub, Raft, Reply, Role]);
         self.cluster.net.faults = Faults::default();
         self.cluster.net.clear();
         self.start_hub();
         for place in MEMBERS {
             self.cluster.thaw(place);
             self.cluster.hold_syncs(place, false);
-            self.start(place);
             self.cluster.link(place);
         }
+        // Who is leaving has left then.
+        self.run(LEAVE_MS);
+        MEMBERS.iter().for_each(|place| self.start(place));
         let until = self.cluster.now() + LED_MS;
         let led = self.cluster.run_to(until, Cluster::is_led);
-        let reports = MEMBERS.map(|place| self.cluster.report(place).cloned());
-        assert!(led, "no leader {LED_MS} ms after the trouble: {reports:#?}");
+        assert!(led, "no leader {LED_MS} ms after the trouble:\n{}", self.account());
     }
 
     fn check(&mut self) {
@@ -232,13 +245,15 @@ impl Life {
             self.put(place);
             let asked = self.requests;
             self.run(SERVED_MS);
-            assert!(!self.puts.contains_key(&asked), "{place} does not serve writes again");
+            let served = !self.puts.contains_key(&asked);
+            assert!(served, "{place} does not serve writes again:\n{}", self.account());
             assert!(self.acknowledged.len() > before);
             self.get(place);
             self.run(SERVED_MS);
-            assert!(!self.reads.contains_key(&self.requests), "{place} does not serve reads again");
+            let served = !self.reads.contains_key(&self.requests);
+            assert!(served, "{place} does not serve reads again:\n{}", self.account());
         }
-        let hashes = MEMBERS.map(|place| self.cluster.node(place).map(|node| node.store_hash()));
+        let hashes = MEMBERS.map(|place| self.cluster.node(place).map(node::Node::store_hash));
         assert!(hashes.iter().all(|hash| *hash == hashes[0] && hash.is_some()), "{hashes:?}");
         for (revision, put) in self.acknowledged.clone() {
             let range = RangeRequest { key: put.key, revision, ..RangeRequest::default() };
