@@ -2,20 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use api::Bytes;
-use api::frame::{Attach, Attachee, CloseCode, Frame, encode_body};
-use api::identity::Incarnation;
+use api::frame::{Frame, encode_body};
 use api::report::{MemberReport, Role};
 use api::session::{ClientMessage, ServerMessage};
-use node::{Input, LinkKind, Node, Output, Timing};
-use storage::Crash;
+use node::{Input, Node};
 
 use crate::clock::{Agenda, Event};
 use crate::hub::{End, Hub};
-use crate::net::{Deed, Filter, Net};
-use crate::place::{Place, Running};
+use crate::net::Net;
+use crate::place::Place;
 use crate::random::Random;
-use crate::trace::{Kind, Trace};
+use crate::trace::Trace;
 
 /// What a cluster is made with.
 #[derive(Clone, Debug)]
@@ -36,12 +33,6 @@ impl Default for Settings {
     }
 }
 
-/// How a start ended.
-pub type Started = Result<(), String>;
-
-/// A host tries again to reach the hub after this long.
-const RECONNECT_MS: u64 = 100;
-
 /// So many steps without any time passing are no progress but a fault of a node.
 const STEPS_AT_ONCE: u64 = 100_000;
 
@@ -50,12 +41,12 @@ const SESSION: u64 = 1;
 
 /// Nodes, their disks, their network and their clients, under one clock.
 pub struct Cluster {
-    settings: Settings,
-    agenda: Agenda,
-    random: Random,
-    places: BTreeMap<String, Place>,
-    hub: Hub,
-    lives: u64,
+    pub(crate) settings: Settings,
+    pub(crate) agenda: Agenda,
+    pub(crate) random: Random,
+    pub(crate) places: BTreeMap<String, Place>,
+    pub(crate) hub: Hub,
+    pub(crate) lives: u64,
     /// The way between members.
     pub net: Net,
     /// What was seen.
@@ -119,141 +110,6 @@ impl Cluster {
         self.node(place).is_some()
     }
 
-    /// Starts a node on what the place's directory holds.
-    pub fn start(&mut self, name: &str) -> Started {
-        let incarnation = self.random.next_u64();
-        let incarnation = (u128::from(incarnation) << 64) | u128::from(self.random.next_u64());
-        let (nonce, log_id) = (self.random.next_u64(), self.random.next_u64());
-        let place = self.places.get_mut(name).ok_or("there is no such place")?;
-        if place.running.is_some() {
-            return Err("it runs already".into());
-        }
-        let config = node::Config {
-            cluster: place.cluster.clone(),
-            token: place.token.clone(),
-            name: place.member.clone(),
-            initial: place.initial.clone(),
-            learners: self.settings.learners.clone(),
-            incarnation: Incarnation(incarnation),
-            nonce,
-            seed: self.settings.seed,
-            build: String::new(),
-            urls: BTreeMap::new(),
-            timing: Timing::default(),
-        };
-        let (log, recovered) = place.disk.open(log_id).map_err(|error| error.to_string())?;
-        let node = Node::new(config, self.agenda.now, &recovered).map_err(|e| e.to_string())?;
-        self.lives += 1;
-        let life = self.lives;
-        (place.sync_due, place.report) = (false, None);
-        place.running = Some(Running { life, node, log, conn: None });
-        self.agenda.after(0, Event::Connect { place: name.into(), life });
-        self.drain(name);
-        Ok(())
-    }
-
-    /// The process at a place dies; its unsynced bytes fare as `crash` says.
-    pub fn crash(&mut self, name: &str, crash: Crash) {
-        self.stop(name);
-        if let Some(place) = self.places.get_mut(name) {
-            place.disk.crash(crash);
-        }
-    }
-
-    /// Asks the node at a place to leave in order.
-    pub fn leave(&mut self, name: &str) {
-        self.input(name, Input::Leave);
-    }
-
-    /// Empties the directory of a place where nothing runs.
-    pub fn wipe(&mut self, name: &str) {
-        self.set_disk(name, Vec::new());
-    }
-
-    /// What the directory of a place holds now.
-    #[must_use]
-    pub fn image(&self, name: &str) -> Vec<u8> {
-        self.places.get(name).map(|place| place.disk.image()).unwrap_or_default()
-    }
-
-    /// Puts an image into the directory of a place where nothing runs.
-    pub fn set_disk(&mut self, name: &str, image: Vec<u8>) {
-        if let Some(place) = self.places.get_mut(name) {
-            assert!(place.running.is_none(), "{name} runs: its directory cannot be changed");
-            place.disk = match image.is_empty() {
-                true => crate::disk::Disk::new(),
-                false => crate::disk::Disk::from_image(image),
-            };
-        }
-    }
-
-    /// From now on the disk of a place finishes nothing, or what was due at once and then all.
-    pub fn hold_syncs(&mut self, name: &str, hold: bool) {
-        let Some(place) = self.places.get_mut(name) else { return };
-        place.sync_held = hold;
-        if !hold && std::mem::take(&mut place.sync_due) {
-            let life = place.running.as_ref().map_or(0, |running| running.life);
-            self.agenda.after(0, Event::Synced { place: name.into(), life });
-        }
-    }
-
-    /// The place does nothing while time goes on, until it thaws.
-    pub fn freeze(&mut self, name: &str) {
-        if let Some(place) = self.places.get_mut(name) {
-            place.frozen = true;
-        }
-    }
-
-    /// The place goes on; what reached it meanwhile happens now.
-    pub fn thaw(&mut self, name: &str) {
-        let Some(place) = self.places.get_mut(name) else { return };
-        place.frozen = false;
-        for event in std::mem::take(&mut place.waiting) {
-            self.agenda.after(0, event);
-        }
-    }
-
-    /// The place's connection to the hub breaks and does not come back by itself.
-    pub fn unlink(&mut self, name: &str) {
-        let Some(place) = self.places.get_mut(name) else { return };
-        place.wants_link = false;
-        self.disconnect(name);
-    }
-
-    /// The place's host connects to the hub again.
-    pub fn link(&mut self, name: &str) {
-        let Some(place) = self.places.get_mut(name) else { return };
-        place.wants_link = true;
-        let life = place.running.as_ref().map_or(0, |running| running.life);
-        self.agenda.after(0, Event::Connect { place: name.into(), life });
-    }
-
-    /// The hub's process dies.
-    pub fn kill_hub(&mut self) {
-        self.hub.relay = None;
-        for (conn, end) in std::mem::take(&mut self.hub.ends) {
-            if let End::Member(place) = end {
-                let event = Event::LinkDown { place, conn, again: true };
-                self.agenda.after(self.settings.latency_ms, event);
-            }
-        }
-    }
-
-    /// The hub's process starts, with the bindings that it kept.
-    pub fn start_hub(&mut self) {
-        self.hub.start();
-    }
-
-    /// A console attaches to the room of a cluster.
-    pub fn console(&mut self, name: &str, cluster: &str) {
-        let conn = self.hub.connect(End::Console(name.into()));
-        self.hub_input(relay::Input::Opened { conn });
-        let who = Attachee::Console;
-        let attach = Attach { cluster: cluster.into(), build: String::new(), who };
-        let bytes = Frame::Attach(attach).encode();
-        self.agenda.after(self.settings.latency_ms, Event::ToHub { conn, bytes });
-    }
-
     /// The client at a place, or a console, says something. False if there is neither.
     pub fn say(&mut self, client: &str, message: &ClientMessage) -> bool {
         let body = encode_body(message);
@@ -268,30 +124,6 @@ impl Cluster {
         let bytes = Frame::Client { session: SESSION, body: &body }.encode();
         self.agenda.after(self.settings.latency_ms, Event::ToHub { conn, bytes });
         true
-    }
-
-    /// Lets a frame reach a place, now, by the link that it has.
-    pub fn deliver(&mut self, place: &str, bytes: Vec<u8>) {
-        self.agenda.after(0, Event::ToMember { place: place.into(), conn: None, bytes });
-    }
-
-    /// Lets the frames go that wait and fit, in the order in which they came. How many.
-    pub fn release(&mut self, filter: &Filter) -> usize {
-        let held = self.net.release(filter);
-        let count = held.len();
-        for held in held {
-            self.deliver(&held.label.to, held.bytes);
-        }
-        count
-    }
-
-    /// Frames from one place's member to another place are lost, in both directions.
-    pub fn part(&mut self, a: &str, b: &str) {
-        for (from, to) in [(a, b), (b, a)] {
-            let Some(place) = self.places.get(from) else { continue };
-            let (from, to) = (Some(place.member.clone()), Some(to.to_string()));
-            self.net.rule(Filter { from, to, kinds: Vec::new() }, Deed::Drop);
-        }
     }
 
     /// Whether all that run, go on and are not refused follow one of them.
@@ -318,22 +150,6 @@ impl Cluster {
 
     fn awake(&self) -> impl Iterator<Item = &Place> {
         self.places.values().filter(|place| place.running.is_some() && !place.frozen)
-    }
-
-    /// Takes the next frame of raft or with writes that goes from a member to a place off its
-    /// way.
-    pub fn catch(&mut self, from: &str, to: &str, until: u64) -> Option<Vec<u8>> {
-        let kinds = node::testing::kinds().chain(["forward"]).map(str::to_string).collect();
-        let filter = Filter { from: Some(from.into()), to: Some(to.into()), kinds };
-        let (net, caught) = (std::mem::take(&mut self.net.held), filter.clone());
-        self.net.rule(filter, Deed::Hold);
-        self.run_to(until, |cluster| !cluster.net.held.is_empty());
-        self.net.unrule();
-        let mut new = std::mem::replace(&mut self.net.held, net);
-        let at = new.iter().position(|held| caught.fits(&held.label))?;
-        let caught = new.remove(at);
-        self.net.held.extend(new);
-        Some(caught.bytes)
     }
 
     /// Lets everything happen up to a time, and the time come.
@@ -401,180 +217,6 @@ impl Cluster {
             Event::ToConsole { console, bytes } => self.at_console(&console, &bytes),
             Event::Synced { place, life } => self.synced(&place, life),
             Event::Saved { name } => self.hub_input(relay::Input::Saved { name }),
-        }
-    }
-
-    fn connect(&mut self, name: &str, life: u64) {
-        let Some(place) = self.places.get_mut(name) else { return };
-        let wants = place.wants_link;
-        let Some(running) = place.in_life(life).filter(|r| wants && r.conn.is_none()) else {
-            return;
-        };
-        if self.hub.relay.is_none() {
-            let again = Event::Connect { place: name.into(), life };
-            return self.agenda.after(RECONNECT_MS, again);
-        }
-        let conn = self.hub.connect(End::Member(name.into()));
-        running.conn = Some(conn);
-        self.hub_input(relay::Input::Opened { conn });
-        self.input(name, Input::LinkUp { link: conn as u32, kind: LinkKind::Relay });
-    }
-
-    fn receive(&mut self, name: &str, conn: Option<u64>, bytes: &[u8]) {
-        let Some(place) = self.places.get(name) else { return };
-        let Some(link) = place.running.as_ref().and_then(|running| running.conn) else { return };
-        if conn.is_none_or(|conn| conn == link) {
-            self.trace.arrival(self.agenda.now, name, bytes);
-            self.input(name, Input::Frame { link: link as u32, bytes });
-        }
-    }
-
-    fn link_down(&mut self, name: &str, conn: u64, again: bool) {
-        let Some(place) = self.places.get_mut(name) else { return };
-        let Some(running) = place.running.as_mut().filter(|r| r.conn == Some(conn)) else { return };
-        running.conn = None;
-        let life = running.life;
-        if again {
-            self.agenda.after(RECONNECT_MS, Event::Connect { place: name.into(), life });
-        }
-        self.input(name, Input::LinkDown { link: conn as u32 });
-    }
-
-    fn synced(&mut self, name: &str, life: u64) {
-        let Some(place) = self.places.get_mut(name) else { return };
-        if place.sync_held {
-            place.sync_due = true;
-            return;
-        }
-        let Some(running) = place.in_life(life) else { return };
-        let number = running.log.sync().expect("a disk of memory does not fail");
-        self.input(name, Input::Persisted { number });
-    }
-
-    /// Hands an input to the node at a place. False if none runs there.
-    fn input(&mut self, name: &str, input: Input<'_>) -> bool {
-        let now = self.agenda.now;
-        let running = self.places.get_mut(name).and_then(|place| place.running.as_mut());
-        let Some(running) = running else { return false };
-        running.node.handle(now, input);
-        self.drain(name);
-        true
-    }
-
-    /// Does what the node at a place wants done.
-    fn drain(&mut self, name: &str) {
-        loop {
-            let running = self.places.get_mut(name).and_then(|place| place.running.as_mut());
-            let Some(output) = running.and_then(|running| running.node.poll()) else { return };
-            self.trace.output(self.agenda.now, name, &output);
-            self.carry_out(name, output);
-        }
-    }
-
-    fn carry_out(&mut self, name: &str, output: Output) {
-        let Some(place) = self.places.get_mut(name) else { return };
-        let Some(running) = &mut place.running else { return };
-        match output {
-            Output::Send { link, frame } => {
-                if let Some(conn) = running.conn.filter(|conn| *conn as u32 == link) {
-                    let event = Event::ToHub { conn, bytes: frame };
-                    self.agenda.after(self.settings.latency_ms, event);
-                }
-            }
-            Output::Persist(batch) => {
-                running.log.append(&batch).expect("the node keeps the log's rules");
-                let event = Event::Synced { place: name.into(), life: running.life };
-                self.agenda.after(self.settings.sync_ms, event);
-            }
-            Output::Reply { session: _, body } => {
-                let message = api::frame::decode_body(&body).expect("a node's own message");
-                self.replies.push((name.into(), message));
-            }
-            Output::Report(report) => place.report = Some(report),
-            Output::Formed(_) => {}
-            Output::Left | Output::Halt(_) => self.stop(name),
-            Output::Close { .. } => unreachable!("all links here are to relays"),
-        }
-    }
-
-    /// The process at a place ends; what it has sent is still on its way.
-    fn stop(&mut self, name: &str) {
-        self.disconnect(name);
-        if let Some(place) = self.places.get_mut(name) {
-            place.running = None;
-            place.frozen = false;
-            place.waiting.clear();
-        }
-    }
-
-    fn disconnect(&mut self, name: &str) {
-        let running = self.places.get_mut(name).and_then(|place| place.running.as_mut());
-        let Some(conn) = running.and_then(|running| running.conn) else { return };
-        self.agenda.after(self.settings.latency_ms, Event::Closed { conn });
-        self.link_down(name, conn, false);
-    }
-
-    fn hub_input(&mut self, input: relay::Input) {
-        let Some(relay) = &mut self.hub.relay else { return };
-        relay.handle(input);
-        while let Some(output) = self.hub.relay.as_mut().and_then(relay::Relay::poll) {
-            self.hub_output(output);
-        }
-    }
-
-    fn hub_output(&mut self, output: relay::Output) {
-        match output {
-            relay::Output::Send { conn, frame } => self.hub_sends(conn, &frame),
-            relay::Output::Close { conn, code, .. } => {
-                if let Some(End::Member(place)) = self.hub.ends.remove(&conn) {
-                    use CloseCode as C;
-                    let again =
-                        !matches!(code, C::Foreign | C::NameTaken | C::Rebound | C::Replaced);
-                    let event = Event::LinkDown { place, conn, again };
-                    self.agenda.after(self.settings.latency_ms, event);
-                }
-            }
-            relay::Output::SaveBinding { name, cluster } => {
-                match cluster {
-                    Some(cluster) => self.hub.bindings.insert(name.clone(), cluster),
-                    None => self.hub.bindings.remove(&name),
-                };
-                self.agenda.after(self.settings.sync_ms, Event::Saved { name });
-            }
-        }
-    }
-
-    fn hub_sends(&mut self, conn: u64, frame: &Bytes) {
-        let latency = self.settings.latency_ms;
-        let bytes = frame.to_vec();
-        match self.hub.ends.get(&conn).cloned() {
-            None => {}
-            Some(End::Console(console)) => {
-                self.agenda.after(latency, Event::ToConsole { console, bytes });
-            }
-            Some(End::Member(place)) => match self.trace.label(&place, frame) {
-                None => {
-                    self.agenda.after(latency, Event::ToMember { place, conn: Some(conn), bytes });
-                }
-                Some(label) => {
-                    for delay in self.net.pass(&label, frame) {
-                        let (place, bytes) = (place.clone(), bytes.clone());
-                        let event = Event::ToMember { place, conn: Some(conn), bytes };
-                        self.agenda.after(latency + delay, event);
-                    }
-                }
-            },
-        }
-    }
-
-    fn at_console(&mut self, console: &str, bytes: &[u8]) {
-        if let Ok(Frame::Server { body, .. }) = Frame::decode(bytes)
-            && let Ok(message) = api::frame::decode_body::<ServerMessage>(body)
-        {
-            self.trace.reply(self.agenda.now, console, &message);
-            self.replies.push((console.into(), message));
-        } else {
-            self.trace.note(self.agenda.now, console, Kind::Hub, bytes);
         }
     }
 }

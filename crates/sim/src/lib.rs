@@ -22,4 +22,5 @@ mod request;
 pub mod script;
 pub mod trace;
 
-pub use cluster::{Cluster, Settings, Started};
+pub use cluster::{Cluster, Settings};
+pub use place::Started;

@@ -1,5 +1,7 @@
 //! What happens to frames between members on their way: by rule, for scripts, or by chance.
 
+use crate::clock::Event;
+use crate::cluster::Cluster;
 use crate::random::Random;
 
 /// What happens to a frame that a rule fits.
@@ -134,5 +136,48 @@ impl Net {
             std::mem::take(&mut self.held).into_iter().partition(|h| filter.fits(&h.label));
         self.held = stay;
         go
+    }
+}
+
+/// Frames that scripts take in hand.
+impl Cluster {
+    /// Lets a frame reach a place, now, by the link that it has.
+    pub fn deliver(&mut self, place: &str, bytes: Vec<u8>) {
+        self.agenda.after(0, Event::ToMember { place: place.into(), conn: None, bytes });
+    }
+
+    /// Lets the frames go that wait and fit, in the order in which they came. How many.
+    pub fn release(&mut self, filter: &Filter) -> usize {
+        let held = self.net.release(filter);
+        let count = held.len();
+        for held in held {
+            self.deliver(&held.label.to, held.bytes);
+        }
+        count
+    }
+
+    /// Frames from one place's member to another place are lost, in both directions.
+    pub fn part(&mut self, a: &str, b: &str) {
+        for (from, to) in [(a, b), (b, a)] {
+            let Some(place) = self.places.get(from) else { continue };
+            let (from, to) = (Some(place.member.clone()), Some(to.to_string()));
+            self.net.rule(Filter { from, to, kinds: Vec::new() }, Deed::Drop);
+        }
+    }
+
+    /// Takes the next frame of raft or with writes that goes from a member to a place off its
+    /// way.
+    pub fn catch(&mut self, from: &str, to: &str, until: u64) -> Option<Vec<u8>> {
+        let kinds = node::testing::kinds().chain(["forward"]).map(str::to_string).collect();
+        let filter = Filter { from: Some(from.into()), to: Some(to.into()), kinds };
+        let (net, caught) = (std::mem::take(&mut self.net.held), filter.clone());
+        self.net.rule(filter, Deed::Hold);
+        self.run_to(until, |cluster| !cluster.net.held.is_empty());
+        self.net.unrule();
+        let mut new = std::mem::replace(&mut self.net.held, net);
+        let at = new.iter().position(|held| caught.fits(&held.label))?;
+        let caught = new.remove(at);
+        self.net.held.extend(new);
+        Some(caught.bytes)
     }
 }

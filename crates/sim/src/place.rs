@@ -1,11 +1,18 @@
 //! A directory and what runs on it.
 
+use std::collections::BTreeMap;
+
+use api::identity::Incarnation;
 use api::report::MemberReport;
-use node::Node;
-use storage::{Log, MemFile};
+use node::{Input, Node, Output, Timing};
+use storage::{Crash, Log, MemFile};
 
 use crate::clock::Event;
+use crate::cluster::Cluster;
 use crate::disk::Disk;
+
+/// How a start ended.
+pub type Started = Result<(), String>;
 
 /// A directory, and the member that is started on it.
 pub(crate) struct Place {
@@ -59,5 +66,178 @@ impl Place {
     /// The node, if this is still the run that is meant.
     pub(crate) fn in_life(&mut self, life: u64) -> Option<&mut Running> {
         self.running.as_mut().filter(|running| running.life == life)
+    }
+}
+
+/// What happens at a place.
+impl Cluster {
+    /// Starts a node on what the place's directory holds.
+    pub fn start(&mut self, name: &str) -> Started {
+        let incarnation = self.random.next_u64();
+        let incarnation = (u128::from(incarnation) << 64) | u128::from(self.random.next_u64());
+        let (nonce, log_id) = (self.random.next_u64(), self.random.next_u64());
+        let place = self.places.get_mut(name).ok_or("there is no such place")?;
+        if place.running.is_some() {
+            return Err("it runs already".into());
+        }
+        let config = node::Config {
+            cluster: place.cluster.clone(),
+            token: place.token.clone(),
+            name: place.member.clone(),
+            initial: place.initial.clone(),
+            learners: self.settings.learners.clone(),
+            incarnation: Incarnation(incarnation),
+            nonce,
+            seed: self.settings.seed,
+            build: String::new(),
+            urls: BTreeMap::new(),
+            timing: Timing::default(),
+        };
+        let (log, recovered) = place.disk.open(log_id).map_err(|error| error.to_string())?;
+        let node = Node::new(config, self.agenda.now, &recovered).map_err(|e| e.to_string())?;
+        self.lives += 1;
+        let life = self.lives;
+        (place.sync_due, place.report) = (false, None);
+        place.running = Some(Running { life, node, log, conn: None });
+        self.agenda.after(0, Event::Connect { place: name.into(), life });
+        self.drain(name);
+        Ok(())
+    }
+
+    /// The process at a place dies; its unsynced bytes fare as `crash` says.
+    pub fn crash(&mut self, name: &str, crash: Crash) {
+        self.stop(name);
+        if let Some(place) = self.places.get_mut(name) {
+            place.disk.crash(crash);
+        }
+    }
+
+    /// Asks the node at a place to leave in order.
+    pub fn leave(&mut self, name: &str) {
+        self.input(name, Input::Leave);
+    }
+
+    /// Empties the directory of a place where nothing runs.
+    pub fn wipe(&mut self, name: &str) {
+        self.set_disk(name, Vec::new());
+    }
+
+    /// What the directory of a place holds now.
+    #[must_use]
+    pub fn image(&self, name: &str) -> Vec<u8> {
+        self.places.get(name).map(|place| place.disk.image()).unwrap_or_default()
+    }
+
+    /// Puts an image into the directory of a place where nothing runs.
+    pub fn set_disk(&mut self, name: &str, image: Vec<u8>) {
+        if let Some(place) = self.places.get_mut(name) {
+            assert!(place.running.is_none(), "{name} runs: its directory cannot be changed");
+            place.disk = match image.is_empty() {
+                true => Disk::new(),
+                false => Disk::from_image(image),
+            };
+        }
+    }
+
+    /// From now on the disk of a place finishes nothing, or what was due at once and then all.
+    pub fn hold_syncs(&mut self, name: &str, hold: bool) {
+        let Some(place) = self.places.get_mut(name) else { return };
+        place.sync_held = hold;
+        if !hold && std::mem::take(&mut place.sync_due) {
+            let life = place.running.as_ref().map_or(0, |running| running.life);
+            self.agenda.after(0, Event::Synced { place: name.into(), life });
+        }
+    }
+
+    /// The place does nothing while time goes on, until it thaws.
+    pub fn freeze(&mut self, name: &str) {
+        if let Some(place) = self.places.get_mut(name) {
+            place.frozen = true;
+        }
+    }
+
+    /// The place goes on; what reached it meanwhile happens now.
+    pub fn thaw(&mut self, name: &str) {
+        let Some(place) = self.places.get_mut(name) else { return };
+        place.frozen = false;
+        for event in std::mem::take(&mut place.waiting) {
+            self.agenda.after(0, event);
+        }
+    }
+
+    pub(crate) fn receive(&mut self, name: &str, conn: Option<u64>, bytes: &[u8]) {
+        let Some(place) = self.places.get(name) else { return };
+        let Some(link) = place.running.as_ref().and_then(|running| running.conn) else { return };
+        if conn.is_none_or(|conn| conn == link) {
+            self.trace.arrival(self.agenda.now, name, bytes);
+            self.input(name, Input::Frame { link: link as u32, bytes });
+        }
+    }
+
+    pub(crate) fn synced(&mut self, name: &str, life: u64) {
+        let Some(place) = self.places.get_mut(name) else { return };
+        if place.sync_held {
+            place.sync_due = true;
+            return;
+        }
+        let Some(running) = place.in_life(life) else { return };
+        let number = running.log.sync().expect("a disk of memory does not fail");
+        self.input(name, Input::Persisted { number });
+    }
+
+    /// Hands an input to the node at a place. False if none runs there.
+    pub(crate) fn input(&mut self, name: &str, input: Input<'_>) -> bool {
+        let now = self.agenda.now;
+        let running = self.places.get_mut(name).and_then(|place| place.running.as_mut());
+        let Some(running) = running else { return false };
+        running.node.handle(now, input);
+        self.drain(name);
+        true
+    }
+
+    /// Does what the node at a place wants done.
+    pub(crate) fn drain(&mut self, name: &str) {
+        loop {
+            let running = self.places.get_mut(name).and_then(|place| place.running.as_mut());
+            let Some(output) = running.and_then(|running| running.node.poll()) else { return };
+            self.trace.output(self.agenda.now, name, &output);
+            self.carry_out(name, output);
+        }
+    }
+
+    pub(crate) fn carry_out(&mut self, name: &str, output: Output) {
+        let Some(place) = self.places.get_mut(name) else { return };
+        let Some(running) = &mut place.running else { return };
+        match output {
+            Output::Send { link, frame } => {
+                if let Some(conn) = running.conn.filter(|conn| *conn as u32 == link) {
+                    let event = Event::ToHub { conn, bytes: frame };
+                    self.agenda.after(self.settings.latency_ms, event);
+                }
+            }
+            Output::Persist(batch) => {
+                running.log.append(&batch).expect("the node keeps the log's rules");
+                let event = Event::Synced { place: name.into(), life: running.life };
+                self.agenda.after(self.settings.sync_ms, event);
+            }
+            Output::Reply { session: _, body } => {
+                let message = api::frame::decode_body(&body).expect("a node's own message");
+                self.replies.push((name.into(), message));
+            }
+            Output::Report(report) => place.report = Some(report),
+            Output::Formed(_) => {}
+            Output::Left | Output::Halt(_) => self.stop(name),
+            Output::Close { .. } => unreachable!("all links here are to relays"),
+        }
+    }
+
+    /// The process at a place ends; what it has sent is still on its way.
+    pub(crate) fn stop(&mut self, name: &str) {
+        self.disconnect(name);
+        if let Some(place) = self.places.get_mut(name) {
+            place.running = None;
+            place.frozen = false;
+            place.waiting.clear();
+        }
     }
 }

@@ -24,14 +24,14 @@
 //!  state   timeouts         what each place shows of itself; its election timeout
 //! ```
 
+mod forge;
+mod state;
+
 use std::collections::BTreeMap;
 use std::error::Error;
 
-use api::frame::{Frame, Route};
-use api::report::Role;
 use api::session::ServerMessage;
 use goldenscript::{ArgumentConsumer, Command, Context};
-use node::testing::Forged;
 use storage::Crash;
 
 use crate::cluster::{Cluster, Settings};
@@ -330,90 +330,6 @@ impl Runner {
         };
         let not = if came { "" } else { "not " };
         Ok(format!("{:>5} {not}{what}", self.cluster.now()))
-    }
-
-    /// A raft message takes the place of the next real frame on its way.
-    fn forge(&mut self, args: &mut ArgumentConsumer<'_>) -> Result<()> {
-        let (from, to) = ends(args)?;
-        let id = |cluster: &Cluster, name: &str| {
-            cluster.trace.id_of(name).ok_or_else(|| format!("no id of {name} is known"))
-        };
-        let term = self.cluster.report(&to).map_or(0, |report| report.term);
-        let named =
-            |key: &str, args: &mut ArgumentConsumer<'_>, usual: &str| match args.take_key(key) {
-                Some("stranger") => Ok(4242),
-                Some(name) => id(&self.cluster, name),
-                None => id(&self.cluster, usual),
-            };
-        let mut forged = Forged {
-            kind: args.take_key("kind").ok_or("forge which kind?")?.to_string(),
-            from: named("named_from", args, &from)?,
-            to: named("named_to", args, &to)?,
-            term: number(args, "term")?.unwrap_or(term),
-            index: number(args, "index")?.unwrap_or(0),
-            log_term: number(args, "log_term")?.unwrap_or(0),
-            commit: number(args, "commit")?.unwrap_or(0),
-            entries: Vec::new(),
-            membership: args.take_key("membership").is_some(),
-        };
-        for entry in list(args.take_key("entries")) {
-            let mut parts = entry.split(':');
-            let mut part = || parts.next().unwrap_or("").to_string();
-            let (term, index, data) = (part().parse()?, part().parse()?, part().into_bytes());
-            forged.entries.push((term, index, data));
-        }
-        let body = forged.body().ok_or_else(|| format!("no kind {:?}", forged.kind))?;
-        self.replace(&from, &to, &body)
-    }
-
-    /// Catches the next frame between two members and delivers another body in its place.
-    fn replace(&mut self, from: &str, to: &str, body: &[u8]) -> Result<()> {
-        let until = self.cluster.now() + PATIENCE_MS;
-        let bytes = self.cluster.catch(from, to, until).ok_or("no frame came to replace")?;
-        match Frame::decode(&bytes) {
-            Ok(Frame::Peer { route: route @ Route::Members { .. }, .. }) => {
-                self.cluster.deliver(to, Frame::Peer { route, body }.encode());
-                Ok(())
-            }
-            _ => Err("the frame that came is not between members".into()),
-        }
-    }
-
-    fn state(&self) -> String {
-        let mut lines = Vec::new();
-        for place in self.cluster.places() {
-            let Some(node) = self.cluster.node(&place) else {
-                lines.push(format!("      {place} off"));
-                continue;
-            };
-            let Some(report) = self.cluster.report(&place) else { continue };
-            let role = match &report.role {
-                Role::Waiting { .. } => "waiting",
-                Role::Leader => "leader",
-                Role::Follower => "follower",
-                Role::Candidate => "candidate",
-                Role::Refused(_) => "refused",
-                Role::Halted(_) => "halted",
-            };
-            let peers = report.peers.iter().map(|peer| format!("{} {:?}", peer.name, peer.link));
-            let (revision, hash) = node.store_hash();
-            lines.push(format!(
-                "      {place} {role} t{} commit {} rev {revision} hash {hash:08x} peers {}",
-                report.term,
-                report.commit,
-                peers.collect::<Vec<_>>().join(", ").to_lowercase(),
-            ));
-        }
-        lines.join("\n")
-    }
-
-    fn timeouts(&self) -> String {
-        let places = self.cluster.places();
-        let timeout = |place: &String| {
-            let ticks = self.cluster.node(place)?.election_timeout()?;
-            Some(format!("      {place} stands after {ticks} ticks"))
-        };
-        places.iter().filter_map(timeout).collect::<Vec<_>>().join("\n")
     }
 }
 
