@@ -15,7 +15,7 @@
 //! Persist before reveal: what depends on a [`Batch`](wal::Batch) being durable is held back
 //! until the host says [`Input::Persisted`]. If a sync fails, the host must drop the node.
 //!
-//! The way of one put: [`propose`], [`raft_node`], [`apply`].
+//! The way of one put, in order: `propose.rs`, `raft_node.rs`, `apply.rs`.
 
 mod apply;
 mod command;
