@@ -4,8 +4,11 @@ use api::kv::ResponseHeader;
 use api::session::Response;
 use api::{Error, Result};
 use mvcc::Store;
+use raft::eraftpb::{Entry, EntryType};
 
-use crate::command::Op;
+use crate::command::{Command, Op, RequestId};
+use crate::node::Node;
+use crate::sessions::Caller;
 
 /// Applies a command. What it refuses, every member refuses alike.
 pub(crate) fn apply(store: &mut Store, op: &Op) -> Result<Response> {
@@ -46,5 +49,62 @@ impl Signature {
             });
         }
         result
+    }
+}
+
+impl Node {
+    /// Takes what raft has decided until it has nothing more to say.
+    pub(crate) fn run_raft(&mut self) {
+        while let Some(raft) = self.raft.as_mut().filter(|raft| raft.has_ready()) {
+            let step = raft.step_ready(self.outbox.batch());
+            self.outbox.record_raft(step.records);
+            for read in step.reads {
+                self.state.reads.confirm(&read.request_ctx, read.index);
+            }
+            for entry in step.committed {
+                if let Err(reason) = self.apply(&entry) {
+                    return self.halt(reason);
+                }
+            }
+        }
+    }
+
+    /// Applies one committed entry and answers who waits for it.
+    fn apply(&mut self, entry: &Entry) -> Result<(), String> {
+        let waiting = match (entry.entry_type(), entry.data.is_empty()) {
+            (EntryType::EntryNormal, true) => None,
+            (EntryType::EntryNormal, false) => Some(self.apply_command(entry)?),
+            _ => return Err(format!("entry {} is of an unknown kind", entry.index)),
+        };
+        self.state.applied = entry.index;
+        self.state.proposals.term_applied(entry.term);
+        if let Some(raft) = &mut self.raft {
+            raft.applied(entry.index);
+        }
+        if let Some((Some(caller), result)) = waiting {
+            self.answer(caller, result);
+        }
+        Ok(())
+    }
+
+    fn apply_command(
+        &mut self,
+        entry: &Entry,
+    ) -> Result<(Option<Caller>, Result<Response>), String> {
+        let command = Command::decode(&entry.data)
+            .map_err(|error| format!("entry {} cannot be read: {error}", entry.index))?;
+        let result = apply(&mut self.state.store, &command.op);
+        self.state.watchers.changed(&self.state.store);
+        self.clock.watches_wait |= !self.state.watchers.is_empty();
+        Ok((self.caller_of(command.id), result))
+    }
+
+    /// Who waits for this request: only one of this very run.
+    fn caller_of(&mut self, id: RequestId) -> Option<Caller> {
+        let mine = self.me().is_some_and(|(_, me)| me == id.raft);
+        if !mine || id.nonce != self.identity.boot().nonce {
+            return None;
+        }
+        self.state.proposals.applied(id.sequence)
     }
 }

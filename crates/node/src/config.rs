@@ -115,3 +115,27 @@ pub enum StartError {
     )]
     Corrupt(String),
 }
+
+/// Refuses what makes no sense, and puts the names in order.
+pub(crate) fn check_config(config: &mut Config) -> Result<(), StartError> {
+    let wrong = |text: String| Err(StartError::Config(text));
+    config.initial.sort();
+    config.initial.dedup();
+    config.nonce = config.nonce.max(1);
+    if !config.initial.contains(&config.name) {
+        return wrong(format!("member {:?} is not one of the initial members", config.name));
+    }
+    if config.initial.len() > api::limits::MEMBERS {
+        return wrong(format!("a cluster has at most {} members", api::limits::MEMBERS));
+    }
+    let names = config.initial.iter().chain([&config.cluster]);
+    for name in names {
+        if name.is_empty() || name.chars().count() > api::limits::NAME_CHARS {
+            return wrong(format!(
+                "the name {name:?} must have 1 to {} characters",
+                api::limits::NAME_CHARS
+            ));
+        }
+    }
+    Ok(())
+}

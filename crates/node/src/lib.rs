@@ -23,6 +23,7 @@ mod config;
 mod greeting;
 mod guard;
 mod identity;
+mod life;
 mod links;
 mod log;
 mod node;
@@ -37,6 +38,7 @@ mod sessions;
 mod status;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod time;
 mod window;
 
 pub use config::{Config, LinkId, LinkKind, StartError, Timing, Urls};

@@ -5,7 +5,8 @@ use api::identity::{Boot, Formation, RaftId};
 
 use crate::config::{LinkId, LinkKind};
 use crate::greeting::{Action, Greeting, is_for};
-use crate::node::{Node, Output, Phase};
+use crate::life::Phase;
+use crate::node::{Node, Output};
 use crate::outbox::Then;
 use crate::raft_node::RaftNode;
 use crate::sessions::Origin;

@@ -1,18 +1,17 @@
 //! The node: routes what comes in to the parts that it is about, and drains them.
 
+use api::Result;
 use api::frame::{CloseCode, PeerBody};
 use api::identity::{ClusterId, RaftId};
 use api::report::MemberReport;
 use api::session::ServerMessage;
-use api::{Error, Result};
 use mvcc::{Store, Watchers};
-use raft::eraftpb::{ConfState, Entry, EntryType};
 use wal::{Batch, Recovered};
 
-use crate::apply::{Signature, apply};
-use crate::command::{Command, RequestId};
-use crate::config::{Config, LinkId, LinkKind, StartError};
+use crate::apply::Signature;
+use crate::config::{Config, LinkId, LinkKind, StartError, check_config};
 use crate::identity::{Identity, RaftStart, raft_start};
+use crate::life::Phase;
 use crate::outbox::{Outbox, Then};
 use crate::peers::Peers;
 use crate::propose::Proposals;
@@ -21,6 +20,7 @@ use crate::read::Reads;
 use crate::seed::{Seed, mix_all};
 use crate::sessions::{Caller, Sessions};
 use crate::status::Reporter;
+use crate::time::Clock;
 
 /// What happens to a node.
 #[derive(Clone, Copy, Debug)]
@@ -101,42 +101,6 @@ pub enum Output {
     Halt(String),
 }
 
-/// Where a node is in its life.
-///
-/// ```text
-///  Starting ──► Forming ──► Running ──► Leaving ──► Over
-///      └───────────────────────▲          │
-///                  any ────────┴──────────┴──► Over (refused, halted)
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// This run is not counted durably yet.
-    Starting,
-    /// The cluster's list is not there yet.
-    Forming,
-    /// raft runs.
-    Running,
-    /// As running, until leadership is handed over or this time has come.
-    Leaving(u64),
-    /// Left.
-    Left,
-    /// Refused by a peer or a relay, in words.
-    Refused(String),
-    /// Stopped itself, in words.
-    Halted(String),
-}
-
-/// Times of the host's clock, in milliseconds.
-pub(crate) struct Clock {
-    pub(crate) now: u64,
-    /// raft has been told of the time up to here.
-    pub(crate) ticked: u64,
-    /// When to stand for election without waiting for raft's timeout.
-    pub(crate) campaign_at: Option<u64>,
-    /// Watches are behind: the next turn goes on with them.
-    pub(crate) watches_wait: bool,
-}
-
 /// One running member.
 pub struct Node {
     pub(crate) config: Config,
@@ -164,9 +128,6 @@ pub(crate) struct State {
     pub(crate) proposals: Proposals,
     pub(crate) reads: Reads,
 }
-
-/// Leadership is handed over within this time, or the member leaves without.
-const HAND_OVER_MS: u64 = 1000;
 
 impl Node {
     /// Starts a node from what its directory holds.
@@ -230,26 +191,11 @@ impl Node {
         self.outbox.pop()
     }
 
-    /// When to hand in [`Input::Tick`] at the latest, if nothing else happens.
-    pub fn wake_at(&self) -> u64 {
-        if self.state_waits() {
-            return self.clock.now;
-        }
-        let tick = self.clock.ticked + self.config.timing.heartbeat_ms;
-        // One that is due and could not be held waits for something else to happen.
-        let campaign = self.clock.campaign_at.filter(|&at| at > self.clock.now);
-        campaign.map_or(tick, |at| at.min(tick))
-    }
-
-    fn state_waits(&self) -> bool {
-        self.clock.watches_wait && !self.is_over()
-    }
-
     pub(crate) fn is_refused(&self) -> bool {
         matches!(self.phase, Phase::Refused(_))
     }
 
-    fn is_over(&self) -> bool {
+    pub(crate) fn is_over(&self) -> bool {
         matches!(self.phase, Phase::Left | Phase::Halted(_))
     }
 
@@ -281,130 +227,6 @@ impl Node {
         self.outbox.extend(self.state.sessions.deliver(caller.session, &message));
     }
 
-    fn persisted(&mut self, number: u64) {
-        for then in self.outbox.persisted(number) {
-            match then {
-                Then::Start => self.start(),
-                Then::Formed => self.formed(),
-                Then::Sighted(name, boot) => self.accept(&name, boot),
-            }
-        }
-        if let Some(raft) = &mut self.raft {
-            raft.persisted(number);
-        }
-    }
-
-    fn start(&mut self) {
-        self.phase = Phase::Forming;
-        if self.identity.formation().is_some() {
-            return self.formed();
-        }
-        match self.greeting().decide() {
-            // Only a cluster of one decides alone; it attaches when it has formed.
-            Some(list) => self.form(list),
-            None => self.attach_all(),
-        }
-    }
-
-    /// The list is durable: raft begins.
-    fn formed(&mut self) {
-        if self.is_refused() {
-            return;
-        }
-        let Some(formation) = self.identity.formation().cloned() else { return };
-        let Some((cluster, me)) = self.me() else { return };
-        let Some(start) = self.raft_start.take() else { return };
-        let ids = formation.members.iter().map(|m| (m.name.clone(), formation.raft_id(m)));
-        let learner = |name: &str| self.config.learners.iter().any(|l| l == name);
-        let mut conf = ConfState::default();
-        for (name, id) in ids.clone() {
-            let group = if learner(&name) { &mut conf.learners } else { &mut conf.voters };
-            group.push(id.0);
-        }
-        conf.voters.sort_unstable();
-        conf.learners.sort_unstable();
-        self.peers.name_ids(ids.filter(|(name, _)| *name != self.config.name));
-        let (hard_state, entries) = (start.hard_state, start.entries);
-        let (seed, timing) = (self.config.seed, self.config.timing);
-        match RaftNode::new(me.0, conf, hard_state, entries, seed, timing) {
-            Ok(raft) => self.raft = Some(raft),
-            Err(error) => return self.halt(error.to_string()),
-        }
-        self.phase = Phase::Running;
-        self.outbox.push(Output::Formed(cluster));
-        self.attach_all();
-        self.tell_list();
-    }
-
-    fn leave(&mut self) {
-        match (&self.phase, &mut self.raft) {
-            (Phase::Running, Some(raft)) if raft.is_leader() => {
-                let reachable = self.peers.up();
-                self.phase = match raft.hand_over(&reachable) {
-                    true => Phase::Leaving(self.clock.now + HAND_OVER_MS),
-                    false => Phase::Leaving(self.clock.now),
-                };
-            }
-            (Phase::Leaving(_), _) => {}
-            _ => self.phase = Phase::Leaving(self.clock.now),
-        }
-    }
-
-    /// True once nothing keeps a leaving member any more.
-    fn may_leave(&self) -> bool {
-        let Phase::Leaving(until) = self.phase else { return false };
-        let leads = self.raft.as_ref().is_some_and(RaftNode::is_leader);
-        !leads || until <= self.clock.now
-    }
-
-    /// Lets time pass for everything that waits for it.
-    fn pass_time(&mut self, now: u64) {
-        let gap = now - self.clock.now;
-        self.clock.now = now;
-        if gap > self.config.timing.election_ms {
-            self.frozen();
-        }
-        let tick = self.config.timing.heartbeat_ms.max(1);
-        while self.clock.ticked + tick <= now {
-            self.clock.ticked += tick;
-            let refused = self.is_refused();
-            if let Some(raft) = self.raft.as_mut().filter(|_| !refused) {
-                raft.tick();
-                let commit = raft.lone_commit();
-                self.outbox.record_raft(commit.into_iter().collect());
-            }
-            self.tick_rest();
-        }
-    }
-
-    /// Nothing ran here for longer than the others wait: they may have gone on without us.
-    fn frozen(&mut self) {
-        self.clock.ticked = self.clock.now;
-        self.clock.campaign_at = None;
-        self.state.reads.restart();
-        // Nor is a leader that was known before one to wait for: if it is there it says so within
-        // a heartbeat; after a computer has slept none is.
-        match &mut self.raft {
-            Some(raft) if raft.is_leader() => raft.step_down(),
-            Some(raft) => raft.forget_leader(),
-            None => {}
-        }
-    }
-
-    fn tick_rest(&mut self) {
-        let now = self.clock.now;
-        for caller in self.state.proposals.expire(now) {
-            self.answer(caller, Err(Error::Timeout));
-        }
-        for caller in self.state.reads.expire(now) {
-            self.answer(caller, Err(Error::Timeout));
-        }
-        let term = self.raft.as_ref().map_or(0, RaftNode::term);
-        self.state.reads.retry(now, self.config.timing.read_retry_ms(), term);
-        self.remember_acknowledged();
-        self.greet_again();
-    }
-
     /// Does all that can be done with what is there.
     fn turn(&mut self) {
         self.campaign_if_due();
@@ -433,61 +255,6 @@ impl Node {
         if let Some(context) = self.state.reads.begin((me, nonce), self.clock.now, term) {
             raft.read_index(context);
         }
-    }
-
-    /// Takes what raft has decided until it has nothing more to say.
-    pub(crate) fn run_raft(&mut self) {
-        while let Some(raft) = self.raft.as_mut().filter(|raft| raft.has_ready()) {
-            let step = raft.step_ready(self.outbox.batch());
-            self.outbox.record_raft(step.records);
-            for read in step.reads {
-                self.state.reads.confirm(&read.request_ctx, read.index);
-            }
-            for entry in step.committed {
-                if let Err(reason) = self.apply(&entry) {
-                    return self.halt(reason);
-                }
-            }
-        }
-    }
-
-    /// Applies one committed entry and answers who waits for it.
-    fn apply(&mut self, entry: &Entry) -> Result<(), String> {
-        let waiting = match (entry.entry_type(), entry.data.is_empty()) {
-            (EntryType::EntryNormal, true) => None,
-            (EntryType::EntryNormal, false) => Some(self.apply_command(entry)?),
-            _ => return Err(format!("entry {} is of an unknown kind", entry.index)),
-        };
-        self.state.applied = entry.index;
-        self.state.proposals.term_applied(entry.term);
-        if let Some(raft) = &mut self.raft {
-            raft.applied(entry.index);
-        }
-        if let Some((Some(caller), result)) = waiting {
-            self.answer(caller, result);
-        }
-        Ok(())
-    }
-
-    fn apply_command(
-        &mut self,
-        entry: &Entry,
-    ) -> Result<(Option<Caller>, Result<api::session::Response>), String> {
-        let command = Command::decode(&entry.data)
-            .map_err(|error| format!("entry {} cannot be read: {error}", entry.index))?;
-        let result = apply(&mut self.state.store, &command.op);
-        self.state.watchers.changed(&self.state.store);
-        self.clock.watches_wait |= !self.state.watchers.is_empty();
-        Ok((self.caller_of(command.id), result))
-    }
-
-    /// Who waits for this request: only one of this very run.
-    fn caller_of(&mut self, id: RequestId) -> Option<Caller> {
-        let mine = self.me().is_some_and(|(_, me)| me == id.raft);
-        if !mine || id.nonce != self.identity.boot().nonce {
-            return None;
-        }
-        self.state.proposals.applied(id.sequence)
     }
 
     /// Sends what raft has to say, one frame to each peer. To one that is out of reach it is
@@ -541,27 +308,4 @@ pub(crate) fn by_size(messages: &[Vec<u8>]) -> Vec<Vec<&[u8]>> {
         room = room.saturating_sub(message.len());
     }
     groups
-}
-
-fn check_config(config: &mut Config) -> Result<(), StartError> {
-    let wrong = |text: String| Err(StartError::Config(text));
-    config.initial.sort();
-    config.initial.dedup();
-    config.nonce = config.nonce.max(1);
-    if !config.initial.contains(&config.name) {
-        return wrong(format!("member {:?} is not one of the initial members", config.name));
-    }
-    if config.initial.len() > api::limits::MEMBERS {
-        return wrong(format!("a cluster has at most {} members", api::limits::MEMBERS));
-    }
-    let names = config.initial.iter().chain([&config.cluster]);
-    for name in names {
-        if name.is_empty() || name.chars().count() > api::limits::NAME_CHARS {
-            return wrong(format!(
-                "the name {name:?} must have 1 to {} characters",
-                api::limits::NAME_CHARS
-            ));
-        }
-    }
-    Ok(())
 }

@@ -9,7 +9,8 @@ use api::{Error, Result};
 use mvcc::check;
 
 use crate::command::{Command, Op};
-use crate::node::{Node, Phase, by_size};
+use crate::life::Phase;
+use crate::node::{Node, by_size};
 use crate::raft_node::RaftNode;
 use crate::read::Read;
 use crate::sessions::{Caller, Origin, deliver_to};

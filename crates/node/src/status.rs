@@ -4,7 +4,8 @@ use api::frame::Frame;
 use api::report::{MemberReport, Role};
 
 use crate::config::LinkId;
-use crate::node::{Node, Output, Phase};
+use crate::life::Phase;
+use crate::node::{Node, Output};
 use crate::raft_node::RaftNode;
 
 /// Reports in which only counters moved leave this far apart.

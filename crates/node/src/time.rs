@@ -1,0 +1,82 @@
+//! Time: the host's clock becomes ticks, deadlines and the next wake-up.
+
+use api::Error;
+
+use crate::node::Node;
+use crate::raft_node::RaftNode;
+
+/// Times of the host's clock, in milliseconds.
+pub(crate) struct Clock {
+    pub(crate) now: u64,
+    /// raft has been told of the time up to here.
+    pub(crate) ticked: u64,
+    /// When to stand for election without waiting for raft's timeout.
+    pub(crate) campaign_at: Option<u64>,
+    /// Watches are behind: the next turn goes on with them.
+    pub(crate) watches_wait: bool,
+}
+
+impl Node {
+    /// When to hand in [`Input::Tick`] at the latest, if nothing else happens.
+    pub fn wake_at(&self) -> u64 {
+        if self.state_waits() {
+            return self.clock.now;
+        }
+        let tick = self.clock.ticked + self.config.timing.heartbeat_ms;
+        // One that is due and could not be held waits for something else to happen.
+        let campaign = self.clock.campaign_at.filter(|&at| at > self.clock.now);
+        campaign.map_or(tick, |at| at.min(tick))
+    }
+
+    fn state_waits(&self) -> bool {
+        self.clock.watches_wait && !self.is_over()
+    }
+
+    /// Lets time pass for everything that waits for it.
+    pub(crate) fn pass_time(&mut self, now: u64) {
+        let gap = now - self.clock.now;
+        self.clock.now = now;
+        if gap > self.config.timing.election_ms {
+            self.frozen();
+        }
+        let tick = self.config.timing.heartbeat_ms.max(1);
+        while self.clock.ticked + tick <= now {
+            self.clock.ticked += tick;
+            let refused = self.is_refused();
+            if let Some(raft) = self.raft.as_mut().filter(|_| !refused) {
+                raft.tick();
+                let commit = raft.lone_commit();
+                self.outbox.record_raft(commit.into_iter().collect());
+            }
+            self.tick_rest();
+        }
+    }
+
+    /// Nothing ran here for longer than the others wait: they may have gone on without us.
+    fn frozen(&mut self) {
+        self.clock.ticked = self.clock.now;
+        self.clock.campaign_at = None;
+        self.state.reads.restart();
+        // Nor is a leader that was known before one to wait for: if it is there it says so within
+        // a heartbeat; after a computer has slept none is.
+        match &mut self.raft {
+            Some(raft) if raft.is_leader() => raft.step_down(),
+            Some(raft) => raft.forget_leader(),
+            None => {}
+        }
+    }
+
+    fn tick_rest(&mut self) {
+        let now = self.clock.now;
+        for caller in self.state.proposals.expire(now) {
+            self.answer(caller, Err(Error::Timeout));
+        }
+        for caller in self.state.reads.expire(now) {
+            self.answer(caller, Err(Error::Timeout));
+        }
+        let term = self.raft.as_ref().map_or(0, RaftNode::term);
+        self.state.reads.retry(now, self.config.timing.read_retry_ms(), term);
+        self.remember_acknowledged();
+        self.greet_again();
+    }
+}
