@@ -312,3 +312,29 @@ impl Peers {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use api::identity::Incarnation;
+
+    use super::*;
+
+    fn met(formed: Option<(ClusterId, RaftId)>) -> Peers {
+        let mut peers = Peers::new([&"2".to_string()].into_iter(), Seed::new(1));
+        peers.link_up(1, LinkKind::Relay);
+        let boot = Boot { counter: 1, nonce: 9 };
+        let presence = Presence { name: "2".into(), incarnation: Incarnation(5), boot, formed };
+        assert!(peers.meet(1, presence));
+        peers
+    }
+
+    #[test]
+    fn strangers_may_not_refuse() {
+        let formed = met(Some((ClusterId(7), RaftId(3))));
+        assert!(formed.may_refuse("2", Some(ClusterId(7))), "of one's own cluster");
+        assert!(formed.may_refuse("2", None), "of a cluster, an unformed one");
+        assert!(!formed.may_refuse("2", Some(ClusterId(8))), "of another cluster");
+        assert!(!formed.may_refuse("3", Some(ClusterId(7))), "of no known name");
+        assert!(!met(None).may_refuse("2", None), "who has not formed itself");
+    }
+}

@@ -17,7 +17,7 @@ pub(crate) struct Clock {
 }
 
 impl Node {
-    /// When to hand in [`Input::Tick`] at the latest, if nothing else happens.
+    /// When to hand in [`Input::Tick`](crate::Input::Tick) at the latest, if nothing else happens.
     pub fn wake_at(&self) -> u64 {
         if self.state_waits() {
             return self.clock.now;
