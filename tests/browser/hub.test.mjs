@@ -2,11 +2,8 @@
 
 import assert from 'node:assert/strict';
 
-import { scene } from './lib/scene.mjs';
+import { HUB_GONE, scene } from './lib/scene.mjs';
 import { until } from './lib/until.mjs';
-
-/** What a browser says of a socket or a page whose hub is gone. */
-export const HUB_GONE = [/WebSocket connection to .* failed/, /ERR_CONNECTION_REFUSED/];
 
 scene('a hub that is killed and started again is found by its members', async (stage) => {
   stage.expects(...HUB_GONE);

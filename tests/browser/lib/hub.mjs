@@ -8,10 +8,11 @@ import { need } from './env.mjs';
 import { until } from './until.mjs';
 
 export class Hub {
-  /** `host` is where it listens; its data is in `dir`. */
-  constructor(dir, host = '127.0.0.1') {
+  /** Its data is in `dir`. `host` is where it listens; `site` is the page that it serves. */
+  constructor(dir, { host = '127.0.0.1', site = need('KVORUM_SITE') }) {
     this.dir = join(dir, 'hub');
     this.host = host;
+    this.site = site;
     this.port = 0;
     this.log = '';
     this.child = null;
@@ -20,8 +21,8 @@ export class Hub {
   /** Starts it: on a free port at first, later on the same one. Answers once it serves. */
   async start() {
     const urls = `http://${this.host}:${this.port}`;
-    const flags = ['--listen-client-urls', urls, '--data-dir', this.dir];
-    const child = spawn(need('KVORUM_BIN'), ['hub', ...flags, '--site', need('KVORUM_SITE')]);
+    const flags = ['--listen-client-urls', urls, '--data-dir', this.dir, '--site', this.site];
+    const child = spawn(need('KVORUM_BIN'), ['hub', ...flags]);
     this.child = child;
     child.stdout.resume();
     this.log = '';

@@ -1,16 +1,20 @@
 // One test: what it starts is ended with it, and when it fails it says what was on the screens.
 
 import assert from 'node:assert/strict';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { Browser } from './browser.mjs';
+import { need } from './env.mjs';
 import { Etcdctl } from './etcdctl.mjs';
 import { Hub } from './hub.mjs';
 
 const TEST_ENDS_AFTER_MS = 180_000;
+
+/** What a browser says of a socket or a page whose hub is gone. */
+export const HUB_GONE = [/WebSocket connection to .* failed/, /ERR_CONNECTION_REFUSED/];
 
 class Scene {
   constructor(dir) {
@@ -21,13 +25,28 @@ class Scene {
     this.expected = [];
   }
 
-  /** Starts a hub. */
-  async hub(host) {
-    const hub = new Hub(join(this.dir, String(this.hubs.length)), host);
+  /** Starts a hub: `{ host, site }`. */
+  async hub(options = {}) {
+    const hub = new Hub(join(this.dir, String(this.hubs.length)), options);
     this.hubs.push(hub);
     await hub.start();
     hub.etcdctl = new Etcdctl(`127.0.0.1:${hub.port}`);
     return hub;
+  }
+
+  /** A copy of the page with some of its files edited: `{ FILE: (text) => text }`. */
+  async site(edits) {
+    const dir = join(this.dir, 'site');
+    await cp(need('KVORUM_SITE'), dir, { recursive: true });
+    for (const [name, edit] of Object.entries(edits)) {
+      const text = await readFile(join(dir, name), 'utf8');
+      const edited = edit(text);
+      assert.notEqual(edited, text, `the edit of ${name} changes it`);
+      await writeFile(join(dir, name), edited);
+      // What was packed beforehand would be served instead.
+      await rm(join(dir, `${name}.gz`), { force: true });
+    }
+    return dir;
   }
 
   /** Starts a browser with a new, empty profile. */

@@ -1,0 +1,134 @@
+// Browsers and pages that are not as they should be: no files, no secure context, an old page.
+
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
+
+import { HUB_GONE, scene } from './lib/scene.mjs';
+import { until } from './lib/until.mjs';
+
+const MEMBERS = ['1', '2', '3'];
+
+/** A browser that gives no files, as some do in a private window. */
+const NO_FILES = `
+  navigator.storage.getDirectory =
+    () => Promise.reject(new DOMException('not in a private window', 'SecurityError'));
+`;
+
+scene('where files are refused, members live in memory and say so', async (stage) => {
+  const hub = await stage.hub({ site: await stage.site({ 'browser.js': (js) => NO_FILES + js }) });
+  const browser = await stage.browser(hub);
+  await browser.context.addInitScript(NO_FILES);
+  const page = await browser.open('/');
+  const leader = await page.leader();
+  await page.noticeSays(/in memory.*not in a private window/is);
+  for (const name of MEMBERS) {
+    const card = await page.member(name, { place: /in memory only/ });
+    assert.ok(!card.actions.includes('open in its own tab'), 'it could not take its data along');
+  }
+  await hub.etcdctl.run('put', 'k', 'v');
+
+  // All are stopped and started again: a stop keeps the Workers, and so the data.
+  const workers = page.workersSeen;
+  for (const name of MEMBERS) await page.press(name, 'Stop');
+  for (const name of MEMBERS) {
+    const card = await page.member(name, { role: 'stopped', reason: null });
+    assert.match(card.note, /Paused.*memory/);
+  }
+  for (const name of MEMBERS) await page.press(name, 'Restart');
+  await page.leader();
+  assert.equal(page.workersSeen, workers, 'no Worker was ended');
+  await until('the key to be read', async () => (await hub.etcdctl.value('k')) === 'v');
+
+  // A crash takes one member's data: it is lost, and the two others carry on.
+  stage.expects(/crash/i);
+  await page.workers.get(leader).evaluate(() => {
+    setTimeout(() => { throw new Error('crashed on purpose'); });
+  });
+  const card = await page.member(leader, { role: 'stopped', reason: 'lost' });
+  assert.ok(card.actions.includes('Start a new cluster here'));
+  await page.leader({ running: 2 });
+  await hub.etcdctl.run('put', 'k', 'w');
+
+  // The page goes, and with it everything. What comes after says so, and offers what is left.
+  await page.page.reload();
+  for (const name of MEMBERS) await page.member(name, { role: 'stopped', reason: 'lost' });
+  await page.press('1', 'Start a new cluster here');
+  await page.page.getByRole('dialog').getByRole('button', { name: 'Start a new cluster' }).click();
+  await page.leader();
+  assert.equal(await hub.etcdctl.value('k'), undefined);
+});
+
+scene('a page that is older than the hub asks to be loaded anew', async (stage) => {
+  stage.expects(...HUB_GONE);
+  const hub = await stage.hub();
+  const browser = await stage.browser(hub);
+  const page = await browser.open('/');
+  await page.leader();
+  await hub.etcdctl.run('put', 'k', 'v');
+
+  // The next build comes.
+  const { build } = JSON.parse(await readFile(join(hub.site, 'build.json'), 'utf8'));
+  const next = (text) => text.replaceAll(build, '0123456789abcdef');
+  await hub.kill();
+  hub.site = await stage.site({ 'build.json': next, 'index.html': next });
+  await hub.start();
+  await page.noticeSays(/older build.*reload/is);
+  const { err } = await hub.etcdctl.try(['get', 'k']);
+  assert.match(err, /no member of cluster/, 'members of an older build are not let in');
+  await page.page.getByRole('button', { name: 'Reload' }).click();
+  await page.leader();
+  assert.equal(await hub.etcdctl.value('k'), 'v');
+});
+
+scene('a page at an address that is not secure is a console', async (stage) => {
+  const [lan] = Object.values(networkInterfaces()).flat()
+    .filter((address) => address.family === 'IPv4' && !address.internal);
+  if (!lan) {
+    console.log('# this machine has no address but loopback: nothing to show');
+    return;
+  }
+  const hub = await stage.hub({ host: '0.0.0.0' });
+  const browser = await stage.browser(hub);
+  // A header that only secure pages heed.
+  stage.expects(/Cross-Origin-Opener-Policy/);
+  const guest = await browser.open(`http://${lan.address}:${hub.port}/`);
+  await guest.noticeSays(/No member can run in this page.*secure/s);
+  for (const name of MEMBERS) {
+    const card = await guest.member(name, { role: 'stopped' });
+    assert.ok(!card.actions.includes('Run here'));
+  }
+  const page = await browser.open('/');
+  await page.leader();
+  await guest.put('k', 'from afar');
+  await page.row('k', 'from afar');
+  await guest.row('k', 'from afar');
+});
+
+scene('bytes that are no frames cost one connection', async (stage) => {
+  const hub = await stage.hub();
+  const browser = await stage.browser(hub);
+  const page = await browser.open('/');
+  const leader = await page.leader();
+  const { term } = await page.card(leader);
+  const frames = {
+    text: [4001, "'hello'"],
+    nothing: [4001, 'new Uint8Array(0)'],
+    noise: [4001, 'new Uint8Array(512).fill(255).fill(1, 0, 1)'],
+    'too large': [4002, 'new Uint8Array(5 * 1024 * 1024).fill(1)'],
+  };
+  for (const [name, [code, frame]] of Object.entries(frames)) {
+    const closed = await page.page.evaluate(`new Promise((resolve) => {
+      const socket = new WebSocket('ws://' + location.host + '/relay');
+      socket.onopen = () => socket.send(${frame});
+      socket.onclose = ({ code, reason }) => resolve({ code, reason });
+    })`);
+    console.log(`# ${name}: closed with ${closed.code} ${closed.reason}`);
+    assert.equal(closed.code, code, name);
+    assert.notEqual(closed.reason, '', name);
+  }
+  assert.equal((await page.card(leader)).term, term);
+  await hub.etcdctl.run('put', 'k', 'v');
+  await page.row('k', 'v');
+});
