@@ -341,10 +341,10 @@ impl Node {
             None if raft.voters().len() == 1 => {
                 raft.campaign();
             }
-            None => self.clock.campaign_at = Some(now + self.seed.between(150, 400)),
+            None => self.clock.campaign_at = Some(now + self.seed.between(20, 150)),
             // While the disk is behind it stays due.
             Some(at) if at <= now && raft.campaign() => {
-                self.clock.campaign_at = Some(now + self.seed.between(150, 450));
+                self.clock.campaign_at = Some(now + self.seed.between(100, 300));
             }
             Some(_) => {}
         }
