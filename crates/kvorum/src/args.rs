@@ -1,11 +1,14 @@
 //! The command line.
 
+use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Parser, Subcommand};
 use http::uri::Authority;
+
+use crate::server::flags::ServerArgs;
 
 /// etcd, wherever WebAssembly runs.
 #[derive(Debug, Parser)]
@@ -23,6 +26,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Serve the page, the relay between its members, and etcd's API, without a member of its own
     Hub(HubArgs),
+    /// Run a member that keeps its data in a directory here, with etcd's flags and API
+    Server(ServerArgs),
 }
 
 /// How to run a hub.
@@ -39,7 +44,7 @@ pub(crate) struct HubArgs {
     pub(crate) site: Option<PathBuf>,
 }
 
-/// An address to listen on, as `http://HOST:PORT`.
+/// An address to listen on or to reach somebody at, as `http://HOST:PORT`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ListenUrl {
     /// A name or an address, without brackets.
@@ -52,6 +57,16 @@ impl ListenUrl {
     /// The host, where it is no name.
     pub(crate) fn ip(&self) -> Option<IpAddr> {
         self.host.parse().ok()
+    }
+}
+
+impl fmt::Display for ListenUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { host, port } = self;
+        match host.contains(':') {
+            true => write!(f, "http://[{host}]:{port}"),
+            false => write!(f, "http://{host}:{port}"),
+        }
     }
 }
 

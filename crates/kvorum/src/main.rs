@@ -1,8 +1,10 @@
-//! `kvorum`, the native program: the hub that serves a page's cluster to etcd's clients.
+//! `kvorum`, the native program: the hub that serves a page's cluster to etcd's clients, and
+//! the server, which is a member itself.
 
 mod args;
 mod doors;
 mod hub;
+mod server;
 
 use std::process::ExitCode;
 
@@ -26,8 +28,10 @@ fn main() -> ExitCode {
 fn start(args: Args) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&args.log).context("cannot use --log")?;
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let Command::Hub(hub) = args.command;
-    run(hub::run(hub))
+    match args.command {
+        Command::Hub(args) => run(hub::run(args)),
+        Command::Server(args) => run(server::run(args)),
+    }
 }
 
 /// Runs on all processors until the work is done.

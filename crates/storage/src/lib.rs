@@ -20,3 +20,4 @@ pub use faulty::{Fault, Faults, Faulty};
 pub use file::{File, FileError, FileErrorKind};
 pub use log::{Log, LogError, Options, PREALLOCATE_BYTES};
 pub use memory::{Crash, MemFile};
+pub use wal::{Batch, Recovered};

@@ -1,5 +1,5 @@
-//! The hub's own console of a cluster: one link to the relay, on which all gRPC calls and watch
-//! streams of that cluster travel.
+//! The doors' own console of a cluster: one line, to the relay or to the member here, on which
+//! all gRPC calls and watch streams of that cluster travel.
 //!
 //! ```text
 //!  Put ──┐ Ask                        ┌─ Frame::Client ─► relay ─► a member
@@ -11,7 +11,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use api::frame::{Attach, Attachee, Frame};
 use api::session::{Request, Response};
 use api::watch::{WatchRequest, WatchResponse};
 use api::{Error, Result};
@@ -20,7 +19,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
 use super::desk::{Answers, Ask, Desk, size};
-use crate::hub::link::{Link, Links, Outgoing};
+use super::line::{Heard, Way};
 use crate::hub::stop::Stop;
 
 /// Pause before the console attaches again after the relay has let go of it.
@@ -49,9 +48,9 @@ struct Abandon<'a> {
 
 impl Console {
     /// A console of this cluster.
-    pub(crate) fn start(cluster: String, links: Links, stop: Stop) -> Self {
+    pub(crate) fn start(cluster: String, way: Way, stop: Stop) -> Self {
         let (asks, inbox) = mpsc::unbounded_channel();
-        tokio::spawn(run(cluster, links, stop, inbox));
+        tokio::spawn(run(cluster, way, stop, inbox));
         Self { asks, next: Arc::default() }
     }
 
@@ -108,14 +107,12 @@ impl Drop for Stream {
     }
 }
 
-async fn run(
-    cluster: String,
-    links: Links,
-    mut stop: Stop,
-    mut asks: mpsc::UnboundedReceiver<Ask>,
-) {
+async fn run(cluster: String, way: Way, mut stop: Stop, mut asks: mpsc::UnboundedReceiver<Ask>) {
     let mut desk = Desk::new();
-    while let Some(mut link) = attach(&links, &cluster).await {
+    while let Some(mut line) = way.open(&cluster).await {
+        if line.is_attached() {
+            desk.up();
+        }
         loop {
             tokio::select! {
                 // Until the relay has answered, asks wait in the channel.
@@ -123,9 +120,10 @@ async fn run(
                     Some(ask) => desk.take(ask),
                     None => return,
                 },
-                out = link.next() => match out {
-                    Some(Outgoing::Frame(frame)) => desk.heard(&frame),
-                    Some(Outgoing::Close { reason, .. }) => {
+                heard = line.next() => match heard {
+                    Some(Heard::Frame(frame)) => desk.heard(&frame),
+                    Some(Heard::Message { session, body }) => desk.message(session, &body),
+                    Some(Heard::Closed(reason)) => {
                         desk.down(&reason);
                         break;
                     }
@@ -134,7 +132,7 @@ async fn run(
                 () = desk.wake() => desk.wake_up(),
                 () = stop.ordered() => return,
             }
-            if !desk.carry_out(&link).await {
+            if !desk.carry_out(&line).await {
                 return;
             }
         }
@@ -151,13 +149,4 @@ async fn run(
             desk.answer_all();
         }
     }
-}
-
-/// A link whose attach is on its way; none when the hub is ending.
-async fn attach(links: &Links, cluster: &str) -> Option<Link> {
-    let link = links.open().await.ok()?;
-    let attach =
-        Attach { cluster: cluster.to_owned(), build: String::new(), who: Attachee::Console };
-    link.sender().send(Frame::Attach(attach).encode().into()).await.ok()?;
-    Some(link)
 }

@@ -8,12 +8,12 @@ use std::time::Duration;
 use api::frame::Frame;
 use api::session::{Request, Response};
 use api::watch::{WatchRequest, WatchResponse};
-use api::{Bytes, Error, Result};
+use api::{Error, Result};
 use client::{CallId, Client, Input, Output, Patience, StreamId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 
-use crate::hub::link::Link;
+use super::line::Line;
 
 /// How long a call may take. A member answers within etcd's 7 s and knows best why it is late;
 /// this is for one that does not answer at all. Without any member a call fails at once.
@@ -119,16 +119,22 @@ impl Desk {
         self.client.close(stream);
     }
 
+    /// A member is there, or may be.
+    pub(super) fn up(&mut self) {
+        self.attached = true;
+        self.client.handle(self.now(), Input::Up);
+    }
+
+    /// Takes what a member says.
+    pub(super) fn message(&mut self, session: u64, body: &[u8]) {
+        self.client.handle(self.now(), Input::Message { session, body });
+    }
+
     /// Takes what the relay has sent.
     pub(super) fn heard(&mut self, frame: &[u8]) {
         match Frame::decode(frame) {
-            Ok(Frame::Attached(_)) => {
-                self.attached = true;
-                self.client.handle(self.now(), Input::Up);
-            }
-            Ok(Frame::Server { session, body }) => {
-                self.client.handle(self.now(), Input::Message { session, body });
-            }
+            Ok(Frame::Attached(_)) => self.up(),
+            Ok(Frame::Server { session, body }) => self.message(session, body),
             Ok(Frame::Piece { session, last, body }) => {
                 self.client.handle(self.now(), Input::Piece { session, last, body });
             }
@@ -140,11 +146,10 @@ impl Desk {
     }
 
     /// Does what the client wants done; false when the hub is ending.
-    pub(super) async fn carry_out(&mut self, link: &Link) -> bool {
+    pub(super) async fn carry_out(&mut self, line: &Line) -> bool {
         while let Some(output) = self.client.poll() {
             if let Output::Send { session, body } = output {
-                let frame = Frame::Client { session, body: &body }.encode();
-                if link.sender().send(Bytes::from(frame)).await.is_err() {
+                if line.say(session, body).await.is_err() {
                     return false;
                 }
             } else {

@@ -7,6 +7,7 @@
 mod console;
 mod desk;
 mod kv;
+mod line;
 mod members;
 mod watch;
 
@@ -27,7 +28,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 
 use self::console::Console;
-use crate::hub::link::Links;
+pub(crate) use self::line::{Home, Way};
 use crate::hub::stop::Stop;
 
 /// The cluster that is served unless the caller names another one.
@@ -42,14 +43,14 @@ const RECEIVE_BYTES: usize = REQUEST_BYTES + REQUEST_OVERHEAD_BYTES;
 /// Finds the console of the cluster that a call is for.
 #[derive(Clone)]
 struct Doors {
-    links: Links,
+    way: Way,
     stop: Stop,
     consoles: Arc<Mutex<BTreeMap<String, Console>>>,
 }
 
 /// Serves etcd's gRPC services.
-pub(crate) fn router(links: Links, stop: Stop) -> Router {
-    let doors = Doors { links, stop, consoles: Arc::default() };
+pub(crate) fn router(way: Way, stop: Stop) -> Router {
+    let doors = Doors { way, stop, consoles: Arc::default() };
     let kv = KvServer::new(doors.clone())
         .max_decoding_message_size(RECEIVE_BYTES)
         .max_encoding_message_size(usize::MAX);
@@ -117,6 +118,12 @@ impl Doors {
         if cluster.is_empty() || cluster.chars().count() > NAME_CHARS {
             return Err(bad_name());
         }
+        if let Way::Member(home) = &self.way
+            && home.cluster != cluster
+        {
+            let text = format!("this server is a member of cluster {:?} only", home.cluster);
+            return Err(Status::not_found(text));
+        }
         let mut consoles = self.consoles.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(console) = consoles.get(cluster) {
             return Ok(console.clone());
@@ -125,7 +132,7 @@ impl Doors {
             let text = format!("this hub serves {CONSOLES} clusters already");
             return Err(Status::resource_exhausted(text));
         }
-        let console = Console::start(cluster.to_owned(), self.links.clone(), self.stop.clone());
+        let console = Console::start(cluster.to_owned(), self.way.clone(), self.stop.clone());
         consoles.insert(cluster.to_owned(), console.clone());
         Ok(console)
     }

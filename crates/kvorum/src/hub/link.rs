@@ -77,13 +77,16 @@ struct Outbox {
 
 impl Links {
     /// Starts the relay's task.
-    pub(crate) fn start(build: String, page: String, bindings: Bindings) -> Self {
+    ///
+    /// Without `bindings` a name's owner is forgotten with the process.
+    pub(crate) fn start(build: String, page: String, bindings: Option<Bindings>) -> Self {
         let (inbox, events) = mpsc::channel(INBOX_FRAMES);
-        let config = Config { build, page, bindings: bindings.names().clone() };
+        let names = bindings.as_ref().map(|bindings| bindings.names().clone());
+        let config = Config { build, page, bindings: names.unwrap_or_default() };
         let task = RelayTask {
             relay: Relay::new(config),
             outboxes: BTreeMap::new(),
-            saver: start_saver(bindings, inbox.downgrade()),
+            saver: bindings.map(|bindings| start_saver(bindings, inbox.downgrade())),
         };
         tokio::spawn(task.run(events));
         Self { inbox, next: Arc::default() }
@@ -180,7 +183,7 @@ fn start_saver(
 struct RelayTask {
     relay: Relay,
     outboxes: BTreeMap<u64, Outbox>,
-    saver: mpsc::UnboundedSender<Save>,
+    saver: Option<mpsc::UnboundedSender<Save>>,
 }
 
 impl RelayTask {
@@ -206,14 +209,13 @@ impl RelayTask {
         while let Some(input) = inputs.pop() {
             self.relay.handle(input);
             while let Some(output) = self.relay.poll() {
-                if let Some(slow) = self.carry_out(output) {
-                    inputs.push(slow);
-                }
+                inputs.extend(self.carry_out(output));
             }
         }
     }
 
-    /// Does what the relay wants done; tells when a link turns out to be too slow.
+    /// Does what the relay wants done; tells when a link turns out to be too slow, and what is
+    /// done at once.
     fn carry_out(&mut self, output: Output) -> Option<Input> {
         match output {
             Output::Send { conn, frame } => {
@@ -234,8 +236,9 @@ impl RelayTask {
                 None
             }
             Output::SaveBinding { name, cluster } => {
+                let Some(saver) = &self.saver else { return Some(Input::Saved { name }) };
                 // The saver ends only with this task.
-                let _ = self.saver.send(Save { name, cluster });
+                let _ = saver.send(Save { name, cluster });
                 None
             }
         }

@@ -31,15 +31,18 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// Pause after an accept that failed for want of something, such as file handles.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Listens wherever the URLs say. Gives each URL with the port that it got.
-pub(crate) async fn bind(urls: &[ListenUrl]) -> Result<(Vec<ListenUrl>, Vec<TcpListener>)> {
+/// Listens wherever the URLs of this flag say. Gives each URL with the port that it got.
+pub(crate) async fn bind(
+    flag: &str,
+    urls: &[ListenUrl],
+) -> Result<(Vec<ListenUrl>, Vec<TcpListener>)> {
     let mut bound = Vec::new();
     let mut listeners = Vec::new();
     for url in urls {
-        let ip = resolve(url).await?;
+        let ip = resolve(flag, url).await?;
         let listener = TcpListener::bind(SocketAddr::new(ip, url.port))
             .await
-            .map_err(|error| explain(&error, url))?;
+            .map_err(|error| explain(flag, &error, url))?;
         let port = listener.local_addr()?.port();
         listeners.push(listener);
         bound.push(ListenUrl { host: url.host.clone(), port });
@@ -55,28 +58,28 @@ async fn bind_v6_loopback(port: u16) -> Option<TcpListener> {
     TcpListener::bind((Ipv6Addr::LOCALHOST, port)).await.ok()
 }
 
-async fn resolve(url: &ListenUrl) -> Result<IpAddr> {
+async fn resolve(flag: &str, url: &ListenUrl) -> Result<IpAddr> {
     if let Some(ip) = url.ip() {
         return Ok(ip);
     }
     let found = lookup_host((url.host.as_str(), url.port))
         .await
-        .with_context(|| format!("cannot find {} of --listen-client-urls", url.host))?;
+        .with_context(|| format!("cannot find {} of {flag}", url.host))?;
     let addresses: Vec<IpAddr> = found.map(|address| address.ip()).collect();
     let v4 = addresses.iter().find(|ip| ip.is_ipv4());
     v4.or(addresses.first())
         .copied()
-        .ok_or_else(|| anyhow!("{} of --listen-client-urls has no address", url.host))
+        .ok_or_else(|| anyhow!("{} of {flag} has no address", url.host))
 }
 
-fn explain(error: &io::Error, url: &ListenUrl) -> anyhow::Error {
+fn explain(flag: &str, error: &io::Error, url: &ListenUrl) -> anyhow::Error {
     let (host, port) = (&url.host, url.port);
     match error.kind() {
         ErrorKind::AddrInUse => anyhow!(
             "port {port} on {host} is in use; end what uses it or choose another one with \
-             --listen-client-urls http://{host}:PORT"
+             {flag} http://{host}:PORT"
         ),
-        _ => anyhow!("cannot listen on {host} port {port} (--listen-client-urls): {error}"),
+        _ => anyhow!("cannot listen on {host} port {port} ({flag}): {error}"),
     }
 }
 

@@ -16,7 +16,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::header::{ACCEPT, HOST, ORIGIN, UPGRADE};
 use http::uri::Authority;
-use http::{HeaderMap, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode, Version};
 
 use crate::args::ListenUrl;
 
@@ -27,6 +27,8 @@ const HTTP_PORT: u16 = 80;
 #[derive(Clone, Debug)]
 pub(crate) struct Addresses {
     urls: Arc<[ListenUrl]>,
+    /// Whether a request may name any host if no browser can have sent it.
+    tools_use_any: bool,
 }
 
 /// What is done with a request.
@@ -44,7 +46,19 @@ enum Verdict {
 impl Addresses {
     /// These URLs, with the ports that they got.
     pub(crate) fn new(urls: Vec<ListenUrl>) -> Self {
-        Self { urls: urls.into() }
+        Self { urls: urls.into(), tools_use_any: false }
+    }
+
+    /// As [`new`](Self::new), for a server, which its clients reach by names that it is not
+    /// told. They speak HTTP/2 in clear text, and no browser does.
+    pub(crate) fn of_server(urls: Vec<ListenUrl>) -> Self {
+        Self { urls: urls.into(), tools_use_any: true }
+    }
+
+    fn is_of_a_tool(&self, request: &Request) -> bool {
+        self.tools_use_any
+            && request.version() == Version::HTTP_2
+            && !request.headers().contains_key(ORIGIN)
     }
 
     /// The page's one address, as people type it.
@@ -108,6 +122,9 @@ pub(crate) async fn check(
     request: Request,
     next: Next,
 ) -> Response {
+    if addresses.is_of_a_tool(&request) {
+        return next.run(request).await;
+    }
     match addresses.judge(request.method(), request.uri(), request.headers()) {
         Verdict::Serve => next.run(request).await,
         Verdict::Redirect(to) => Redirect::temporary(&to).into_response(),

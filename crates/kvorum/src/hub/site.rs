@@ -48,7 +48,7 @@ pub(crate) fn router(site: Option<&Path>) -> Router {
 }
 
 async fn no_page() -> impl IntoResponse {
-    (StatusCode::NOT_FOUND, "this hub was started without a page; give it one with --site DIR\n")
+    (StatusCode::NOT_FOUND, "there is no page here; give one with --site DIR\n")
 }
 
 /// Browsers keep the files and ask each time whether they are still the same.

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use api::frame::{CloseCode, Frame};
+use api::frame::{Attach, Attachee, CloseCode, Frame};
 use api::{Bytes, limits};
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use futures_util::SinkExt;
@@ -15,21 +15,21 @@ use super::link::{Link, Outgoing};
 use super::stop::Stop;
 
 /// How often the hub asks whether the other end is there.
-const PING_EVERY: Duration = Duration::from_secs(2);
+pub(crate) const PING_EVERY: Duration = Duration::from_secs(2);
 /// Silence after which it is not. Browsers answer a ping at once, also for a hidden tab.
-const SILENCE_MAX: Duration = Duration::from_secs(8);
+pub(crate) const SILENCE_MAX: Duration = Duration::from_secs(8);
 /// How long the socket may take for one frame.
-const WRITE_MAX: Duration = Duration::from_secs(8);
+pub(crate) const WRITE_MAX: Duration = Duration::from_secs(8);
 /// How long the other end may take to answer a close.
-const CLOSE_MAX: Duration = Duration::from_secs(1);
+pub(crate) const CLOSE_MAX: Duration = Duration::from_secs(1);
 /// Bytes of one message that are still read, to refuse it in order. A larger one is cut off.
 pub(crate) const READ_BYTES: usize = 2 * limits::FRAME_BYTES;
 /// Frames that are handed to the socket before it is flushed.
-const WRITE_BATCH: usize = 128;
+pub(crate) const WRITE_BATCH: usize = 128;
 /// Bytes of text that a close frame holds.
-const CLOSE_REASON_BYTES: usize = 123;
+pub(crate) const CLOSE_REASON_BYTES: usize = 123;
 /// The hub ends: WebSocket's own code for "going away".
-const GOING_AWAY: u16 = 1001;
+pub(crate) const GOING_AWAY: u16 = 1001;
 
 /// How a socket ends.
 enum End {
@@ -43,9 +43,33 @@ enum End {
     CutOff,
 }
 
+/// Who may come in by a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Guests {
+    /// Members and consoles.
+    All,
+    /// Consoles: the one member of the room is at home here.
+    Consoles,
+}
+
+impl Guests {
+    fn check(self, frame: &[u8]) -> Result<(), End> {
+        if self == Self::All {
+            return Ok(());
+        }
+        match Frame::decode(frame) {
+            Ok(Frame::Attach(Attach { who: Attachee::Member(_), .. })) => Err(End::Refused {
+                code: CloseCode::Foreign,
+                reason: "this server is a member itself, and its page hosts none".into(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Serves one socket until it ends.
-pub(crate) async fn serve(mut socket: WebSocket, link: Link, stop: Stop) {
-    let end = exchange(&mut socket, link, stop).await;
+pub(crate) async fn serve(mut socket: WebSocket, link: Link, guests: Guests, stop: Stop) {
+    let end = exchange(&mut socket, link, guests, stop).await;
     let cut_off = matches!(end, End::CutOff);
     let (code, reason) = match end {
         End::Gone => return,
@@ -73,7 +97,7 @@ async fn refuse(socket: &mut WebSocket, code: CloseCode, reason: String) -> (u16
     (code as u16, reason)
 }
 
-async fn exchange(socket: &mut WebSocket, mut link: Link, mut stop: Stop) -> End {
+async fn exchange(socket: &mut WebSocket, mut link: Link, guests: Guests, mut stop: Stop) -> End {
     let to_relay = link.sender();
     let mut ping = interval(PING_EVERY);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -85,6 +109,9 @@ async fn exchange(socket: &mut WebSocket, mut link: Link, mut stop: Stop) -> End
                 match frame_of(message) {
                     Ok(None) => {}
                     Ok(Some(frame)) => {
+                        if let Err(end) = guests.check(&frame) {
+                            return end;
+                        }
                         if to_relay.send(frame).await.is_err() {
                             return End::Gone;
                         }

@@ -1,0 +1,256 @@
+//! The thread that owns the node, and the ways to it.
+//!
+//! ```text
+//!  peers, relay ──Frame──┐                       ┌─► outbox of a link
+//!  doors ───────Client───┼─► inbox ─► one thread ┼─► replies of the doors
+//!  signal ──────Leave────┘  (short)    Node      └─► log thread
+//!                                       ▲               │
+//!                                       └── durable ────┘
+//! ```
+//!
+//! A burst of inputs is handed in before the node is drained, so it makes one batch. The inbox
+//! is short and makes its senders wait; it is not read while the log is far behind. Nothing
+//! makes the node's thread wait but that.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+use api::Bytes;
+use api::frame::CloseCode;
+use api::report::{MemberReport, Role};
+use node::{Input, LinkId, LinkKind, Node, Output};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
+
+use super::disk::Disk;
+use super::metrics::Metrics;
+use super::queue::{Outbox, Queued, queue};
+use crate::hub::link::Ended;
+
+/// Events that wait for the node before their senders have to wait.
+const INBOX_EVENTS: usize = 1024;
+/// Inputs that are handed in before the node is drained.
+const BURST: usize = 512;
+/// Batches that wait for the log before the inbox is left alone.
+const LOG_BATCHES: u64 = 64;
+
+enum Event {
+    Up { link: LinkId, kind: LinkKind, outbox: Outbox },
+    Down { link: LinkId },
+    Frame { link: LinkId, bytes: Bytes },
+    Client { session: u64, body: Vec<u8> },
+    Leave,
+}
+
+/// A message to a client at the doors: its session and the body.
+pub(crate) type Reply = (u64, Vec<u8>);
+
+/// The way to the node.
+#[derive(Clone)]
+pub(crate) struct Member {
+    inbox: mpsc::Sender<Event>,
+    next: Arc<AtomicU32>,
+}
+
+/// A link of the node's. Dropping it tells the node.
+pub(crate) struct Link {
+    id: LinkId,
+    inbox: mpsc::Sender<Event>,
+    pub(crate) outbox: Queued,
+}
+
+/// Whatever ends the node's thread: it has left in order, or not.
+pub(crate) type End = oneshot::Receiver<Result<()>>;
+
+impl Member {
+    /// Starts the thread. Answers to clients at the doors go to `replies`.
+    pub(crate) fn start(
+        node: Node,
+        started: Instant,
+        disk: Disk,
+        metrics: Metrics,
+        replies: mpsc::UnboundedSender<Reply>,
+    ) -> Result<(Self, End)> {
+        let (inbox, events) = mpsc::channel(INBOX_EVENTS);
+        let (tell, end) = oneshot::channel();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        let (links, last) = (BTreeMap::new(), disk.last());
+        let (written, durable) = (last, last);
+        let run =
+            Run { node, started, disk, metrics, replies, links, written, durable, role: None };
+        std::thread::Builder::new().name("node".into()).spawn(move || {
+            // Whoever does not wait for the end is ending, too.
+            let _ = tell.send(runtime.block_on(run.until_end(events)));
+        })?;
+        Ok((Self { inbox, next: Arc::default() }, end))
+    }
+
+    /// A new link.
+    pub(crate) async fn open(&self, kind: LinkKind) -> Result<Link, Ended> {
+        let link = self.next.fetch_add(1, Ordering::Relaxed);
+        let (outbox, queued) = queue();
+        self.inbox.send(Event::Up { link, kind, outbox }).await.map_err(|_| Ended)?;
+        Ok(Link { id: link, inbox: self.inbox.clone(), outbox: queued })
+    }
+
+    /// A client at the doors says something.
+    pub(crate) async fn client(&self, session: u64, body: Vec<u8>) -> Result<(), Ended> {
+        self.inbox.send(Event::Client { session, body }).await.map_err(|_| Ended)
+    }
+
+    /// Asks the node to hand over and end.
+    pub(crate) async fn leave(&self) {
+        // One that has ended has left.
+        let _ = self.inbox.send(Event::Leave).await;
+    }
+}
+
+impl Link {
+    /// Hands a frame to the node, unchecked.
+    pub(crate) async fn frame(&self, bytes: Bytes) -> Result<(), Ended> {
+        self.inbox.send(Event::Frame { link: self.id, bytes }).await.map_err(|_| Ended)
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        let down = Event::Down { link: self.id };
+        if let Err(mpsc::error::TrySendError::Full(down)) = self.inbox.try_send(down) {
+            let inbox = self.inbox.clone();
+            // Nobody is left to wait here, and it must be told.
+            tokio::spawn(async move {
+                let _ = inbox.send(down).await;
+            });
+        }
+    }
+}
+
+struct Run {
+    node: Node,
+    started: Instant,
+    disk: Disk,
+    metrics: Metrics,
+    replies: mpsc::UnboundedSender<Reply>,
+    links: BTreeMap<LinkId, Outbox>,
+    /// The last batch that went to the log.
+    written: u64,
+    /// The last one that is durable.
+    durable: u64,
+    /// What was last said of the role.
+    role: Option<Role>,
+}
+
+impl Run {
+    fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    async fn until_end(mut self, mut events: mpsc::Receiver<Event>) -> Result<()> {
+        loop {
+            if self.drain()? {
+                return Ok(());
+            }
+            let wait = Duration::from_millis(self.node.wake_at().saturating_sub(self.now()));
+            let log_is_behind = self.written > self.durable + LOG_BATCHES;
+            tokio::select! {
+                durable = self.disk.durable() => self.persisted(durable?),
+                event = events.recv(), if !log_is_behind => {
+                    self.take(event.context("nobody holds the member any more")?);
+                    self.take_burst(&mut events);
+                }
+                () = sleep(wait) => self.handle(Input::Tick),
+            }
+        }
+    }
+
+    fn persisted(&mut self, number: u64) {
+        self.durable = number;
+        self.handle(Input::Persisted { number });
+    }
+
+    fn take_burst(&mut self, events: &mut mpsc::Receiver<Event>) {
+        for _ in 1..BURST {
+            let Ok(event) = events.try_recv() else { return };
+            self.take(event);
+        }
+    }
+
+    fn take(&mut self, event: Event) {
+        match event {
+            Event::Up { link, kind, outbox } => {
+                self.links.insert(link, outbox);
+                self.handle(Input::LinkUp { link, kind });
+            }
+            Event::Down { link } => self.down(link),
+            Event::Frame { link, bytes } => self.handle(Input::Frame { link, bytes: &bytes }),
+            Event::Client { session, body } => self.handle(Input::Client { session, body: &body }),
+            Event::Leave => self.handle(Input::Leave),
+        }
+    }
+
+    fn handle(&mut self, input: Input<'_>) {
+        self.node.handle(self.now(), input);
+    }
+
+    fn down(&mut self, link: LinkId) {
+        if self.links.remove(&link).is_some() {
+            self.handle(Input::LinkDown { link });
+        }
+    }
+
+    /// Does what the node wants done. True when it has left.
+    fn drain(&mut self) -> Result<bool> {
+        while let Some(output) = self.node.poll() {
+            match output {
+                Output::Send { link, frame } => {
+                    if self.links.get(&link).is_some_and(|outbox| !outbox.send(frame)) {
+                        let reason = "the connection reads too slowly for what is sent to it";
+                        self.close(link, CloseCode::Slow, reason.into());
+                    }
+                }
+                Output::Close { link, code, reason } => self.close(link, code, reason),
+                Output::Persist(batch) => {
+                    self.written = batch.number;
+                    self.disk.write(batch);
+                }
+                Output::Reply { session, body } => {
+                    // The doors end only with the process.
+                    let _ = self.replies.send((session, body));
+                }
+                Output::Report(report) => self.report(&report),
+                Output::Formed(cluster) => tracing::info!("this is cluster {cluster}"),
+                Output::Left => return Ok(true),
+                Output::Halt(reason) => return Err(anyhow!("the member stopped: {reason}")),
+            }
+        }
+        Ok(false)
+    }
+
+    fn close(&mut self, link: LinkId, code: CloseCode, reason: String) {
+        if let Some(outbox) = self.links.remove(&link) {
+            outbox.close(code, reason);
+            self.handle(Input::LinkDown { link });
+        }
+    }
+
+    /// Says what people want to know of the member.
+    fn report(&mut self, report: &MemberReport) {
+        self.metrics.reported(report);
+        if self.role.as_ref() == Some(&report.role) {
+            return;
+        }
+        match &report.role {
+            Role::Refused(reason) => tracing::error!("this member is refused: {reason}"),
+            Role::Halted(reason) => tracing::error!("this member has halted: {reason}"),
+            Role::Waiting { awaited } if awaited.is_empty() => {}
+            Role::Waiting { awaited } => {
+                tracing::info!("the cluster has not formed; awaited: {}", awaited.join(", "));
+            }
+            role => tracing::info!(term = report.term, "this member is {role:?}"),
+        }
+        self.role = Some(report.role.clone());
+    }
+}

@@ -1,0 +1,171 @@
+//! `kvorum server`: a member that keeps its data in a directory, with the doors of a hub.
+//!
+//! ```text
+//!                 client port                                       peer port
+//!             ┌── Host and Origin ──┐                            ┌─────────────┐
+//!  etcdctl ──►│ doors ─ console ────┼─► member ─► log thread     │             │
+//!  browser ──►│ site, /metrics      │     ▲ │                    │             │
+//!  console ──►│ /relay ─► Relay ────┼─────┘ └── links of peers ──┼─ /peer   ◄──┼── dial
+//!             └─────────────────────┘                            └─────────────┘
+//! ```
+
+mod disk;
+pub(crate) mod flags;
+pub(crate) mod member;
+mod metrics;
+mod peers;
+mod queue;
+mod relay;
+mod socket;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+use api::identity::Incarnation;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::routing::{any, get};
+use axum::{Router, middleware};
+use http::header::CONTENT_TYPE;
+use node::{Config, Node};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::sync::{Mutex, mpsc};
+use tokio::time::timeout;
+
+use self::disk::Disk;
+use self::flags::{ServerArgs, Settings};
+use self::member::{End, Member};
+use self::metrics::Metrics;
+use crate::args::ListenUrl;
+use crate::doors::{self, Home, Way};
+use crate::hub::link::Links;
+use crate::hub::origin::{self, Addresses};
+use crate::hub::socket::Guests;
+use crate::hub::stop::{self, Stop};
+use crate::hub::{self, STOP_MAX, Sockets, listen, site};
+
+/// The name under which clients and consoles find the cluster of a server.
+const CLUSTER: &str = "default";
+/// How long the member may take to hand over and leave.
+const LEAVE_MAX: Duration = Duration::from_secs(2);
+
+/// Serves until a signal ends it, or the member cannot go on.
+pub(crate) async fn run(args: ServerArgs) -> Result<()> {
+    let settings = args.settings()?;
+    let build = site::build(args.site.as_deref())?;
+    let (urls, clients) = listen::bind("--listen-client-urls", &settings.listen_client).await?;
+    let (_, peers) = listen::bind("--listen-peer-urls", &settings.listen_peer).await?;
+    let metrics = Metrics::new();
+    let (home, mut end) = start_member(&settings, metrics.clone())?;
+    let member = home.member.clone();
+
+    let addresses = Addresses::of_server([urls, settings.advertise_client.clone()].concat());
+    let page = addresses.page();
+    let links = Links::start(build.clone(), page.clone(), None);
+    let (stopper, stop) = stop::stop();
+    let (open, mut ended) = mpsc::channel(1);
+    let sockets =
+        Sockets { links: links.clone(), stop: stop.clone(), open, guests: Guests::Consoles };
+    let site = site::router(args.site.as_deref()).layer(middleware::from_fn(doors::unknown));
+    let mut router = Router::new()
+        .route("/relay", any(hub::relay).with_state(sockets))
+        .route("/metrics", get(async |State(metrics): State<Metrics>| metrics.page()))
+        .with_state(metrics)
+        .merge(doors::router(Way::Member(home), stop.clone()));
+    if args.site.is_some() {
+        let file = build_file(&build);
+        router = router.route("/build.json", get(async || file));
+    }
+    let router = router
+        .fallback_service(site)
+        .layer(middleware::from_fn_with_state(addresses, origin::check));
+    for listener in clients {
+        tokio::spawn(listen::accept(listener, router.clone(), stop.clone()));
+    }
+    drop(router);
+    tokio::spawn(relay::attend(member.clone(), links));
+    meet_peers(&settings, peers, &member, &stop);
+    eprintln!("kvorum server: {page}");
+
+    let result = tokio::select! {
+        signal = hub::wait_for_signal() => match signal {
+            Ok(()) => leave(&member, end).await,
+            Err(error) => Err(error),
+        },
+        ended = &mut end => ended.unwrap_or_else(|_| Err(anyhow!("the member's thread is gone"))),
+    };
+    stopper.stop();
+    // What takes longer is cut off.
+    let _ = timeout(STOP_MAX, ended.recv()).await;
+    result
+}
+
+/// Reads the directory and starts the node on it.
+fn start_member(settings: &Settings, metrics: Metrics) -> Result<(Home, End)> {
+    let (log, recovered) = disk::open(&settings.data_dir, settings.state, random()?)?;
+    let started = Instant::now();
+    let config = config(settings)?;
+    let node = Node::new(config, 0, &recovered).with_context(|| {
+        format!("cannot use the data directory {}", settings.data_dir.display())
+    })?;
+    drop(recovered);
+    let disk = Disk::start(log, metrics.clone())?;
+    let (replies, answers) = mpsc::unbounded_channel();
+    let (member, end) = Member::start(node, started, disk, metrics, replies)?;
+    let replies = Arc::new(Mutex::new(answers));
+    Ok((Home { cluster: CLUSTER.into(), member, replies }, end))
+}
+
+fn config(settings: &Settings) -> Result<Config> {
+    Ok(Config {
+        cluster: CLUSTER.into(),
+        token: settings.token.clone(),
+        name: settings.name.clone(),
+        initial: settings.initial.keys().cloned().collect(),
+        learners: Vec::new(),
+        incarnation: Incarnation(u128::from(random()?) << 64 | u128::from(random()?)),
+        nonce: random()?,
+        seed: random()?,
+        build: String::new(),
+        urls: settings.urls(),
+        timing: settings.timing,
+    })
+}
+
+fn meet_peers(settings: &Settings, listeners: Vec<TcpListener>, member: &Member, stop: &Stop) {
+    for listener in listeners {
+        tokio::spawn(peers::accept(listener, member.clone(), stop.clone()));
+    }
+    let dialed = settings.others().filter(|(name, _)| **name > settings.name);
+    for (name, urls) in dialed {
+        let urls: Vec<ListenUrl> = urls.clone();
+        tokio::spawn(peers::dial(name.clone(), urls, member.clone(), stop.clone()));
+    }
+}
+
+/// Hands over what is to be handed over.
+async fn leave(member: &Member, end: End) -> Result<()> {
+    member.leave().await;
+    match timeout(LEAVE_MAX, end).await {
+        Ok(Ok(ended)) => ended,
+        Ok(Err(_)) => Err(anyhow!("the member's thread is gone")),
+        // The others notice by themselves; what was acknowledged is durable.
+        Err(_) => Ok(()),
+    }
+}
+
+/// As the page's own file, and that this page hosts no member.
+fn build_file(build: &str) -> impl IntoResponse + Clone + use<> {
+    let file = json!({ "build": build, "members": false });
+    ([(CONTENT_TYPE, "application/json")], format!("{file}\n"))
+}
+
+/// From the system.
+fn random() -> Result<u64> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| anyhow!("the system gives no randomness: {error}"))?;
+    Ok(u64::from_le_bytes(bytes))
+}
