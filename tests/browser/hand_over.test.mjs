@@ -40,7 +40,8 @@ scene('a member moves to its own tab', async (stage) => {
 scene('stopped members: no majority, then one again', async (stage) => {
   const hub = await stage.hub();
   const { etcdctl } = hub;
-  const page = await (await stage.browser(hub)).open('/');
+  const browser = await stage.browser(hub);
+  const page = await browser.open('/');
   const leader = await page.leader();
   await etcdctl.run('put', 'k', 'v');
 
@@ -50,6 +51,13 @@ scene('stopped members: no majority, then one again', async (stage) => {
   const next = await page.leader({ running: 2 });
   assert.notEqual(next, leader);
   await etcdctl.run('put', 'k', 'two of three');
+
+  // It stays stopped: another tab that would run every free member finds it taken.
+  const second = await browser.open('/');
+  await second.leader({ running: 2 });
+  await second.member(leader, { role: 'stopped', reason: null, place: /in another tab/ });
+  assert.ok(!(await second.card(leader)).actions.includes('Run here'));
+  await second.close();
 
   await page.press(next, 'Stop');
   await page.member(next, { role: 'stopped', reason: null });

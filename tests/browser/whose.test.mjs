@@ -75,7 +75,7 @@ scene('a new cluster is refused while a member is connected from elsewhere', asy
   await owner.leader();
   await hub.etcdctl.run('put', 'k', 'v');
 
-  // A wiped member in another browser would be offered a new cluster: the rest of it runs on.
+  // A wiped member is offered a new cluster, but the rest of the old one runs on in other tabs.
   await others[0].close();
   await until('the files to be free', async () => {
     await owner.page.evaluate(async () => {
@@ -95,6 +95,20 @@ scene('a new cluster is refused while a member is connected from elsewhere', asy
   await dialog.getByRole('button', { name: 'Cancel' }).click();
   assert.equal(await hub.etcdctl.value('k'), 'v');
   await owner.row('k', 'v');
+
+  // Stopped there, they are in nobody's way: every tab has its member of the new cluster.
+  await owner.press('1', 'Stop');
+  await owner.member('1', { role: 'stopped', reason: null });
+  await others[1].press('3', 'Stop');
+  await others[1].member('3', { role: 'stopped', reason: null });
+  await wiped.press('2', 'Start a new cluster here');
+  await dialog.getByRole('button', { name: 'Start a new cluster' }).click();
+  await wiped.leader();
+  await owner.member('1', { role: /leader|follower/, place: /in this tab/ });
+  await others[1].member('3', { role: /leader|follower/, place: /in this tab/ });
+  assert.equal(await hub.etcdctl.value('k'), undefined);
+  await hub.etcdctl.run('put', 'k', 'new');
+  for (const tab of [owner, wiped, others[1]]) await tab.row('k', 'new');
 });
 
 scene('a cluster of another name sees nothing of the first', async (stage) => {
