@@ -281,8 +281,10 @@ impl Node {
         let decided = list.members.first().is_some_and(|first| first.name == self.config.name);
         let record = self.identity.form(list);
         self.outbox.record_identity(vec![record], Then::Formed);
-        // Nobody waits for a leader of a cluster that has just begun: the decider stands at once.
-        self.clock.campaign_at = decided.then_some(self.clock.now);
+        // Nobody waits for a leader of a cluster that has just begun: the decider stands at once,
+        // and the others leave it the time for that.
+        let wait = if decided { 0 } else { self.seed.between(300, 600) };
+        self.clock.campaign_at = Some(self.clock.now + wait);
     }
 
     /// The list is durable: those who wait for it get it.
