@@ -6,6 +6,7 @@ mod doors;
 mod hub;
 mod server;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::Context;
@@ -27,7 +28,11 @@ fn main() -> ExitCode {
 
 fn start(args: Args) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&args.log).context("cannot use --log")?;
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .init();
     match args.command {
         Command::Hub(args) => run(hub::run(args)),
         Command::Server(args) => run(server::run(args)),

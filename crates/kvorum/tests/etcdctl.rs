@@ -1,5 +1,5 @@
-//! The real etcdctl at a hub with three members, beside the real etcd: the same commands print
-//! the same.
+//! The real etcdctl at a hub with three members and at servers, beside the real etcd: the same
+//! commands print the same.
 
 mod common;
 
@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use common::Hub;
 use common::etcd::{Etcd, Said, lines, program, run};
 use common::members::cluster;
+use common::server;
 
 /// etcd and etcdctl, or none where they are not built; `cargo xtask test` builds them.
 fn programs() -> Option<(PathBuf, PathBuf)> {
@@ -155,10 +156,24 @@ async fn the_same_commands_print_the_same() {
     let hub = Hub::start().await;
     let _members = cluster(&hub).await;
     let etcd = Etcd::start(&etcd, &etcdctl);
+    the_same(&etcdctl, &hub.address(), &etcd.address);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_commands_print_the_same_at_a_server() {
+    let Some((etcd, etcdctl)) = programs() else { return };
+    let server = server::one().await;
+    let etcd = Etcd::start(&etcd, &etcdctl);
+    the_same(&etcdctl, &server.address(), &etcd.address);
+}
+
+/// Runs all steps at both.
+fn the_same(etcdctl: &Path, ours: &str, theirs: &str) {
+    let (our_address, their_address) = (ours, theirs);
     let mut wrong = Vec::new();
     for Step { args, input } in steps() {
-        let ours = without_ids(run(&etcdctl, &hub.address(), args, &input));
-        let theirs = without_ids(run(&etcdctl, &etcd.address, args, &input));
+        let ours = without_ids(run(etcdctl, our_address, args, &input));
+        let theirs = without_ids(run(etcdctl, their_address, args, &input));
         if ours != theirs {
             let shown = String::from_utf8_lossy(&input[..input.len().min(80)]).into_owned();
             wrong.push(format!("{args:?} < {shown:?}\n ours:   {ours:?}\n theirs: {theirs:?}"));
@@ -173,9 +188,21 @@ async fn the_same_watches_see_the_same() {
     let hub = Hub::start().await;
     let _members = cluster(&hub).await;
     let etcd = Etcd::start(&etcd, &etcdctl);
-    let both = [hub.address(), etcd.address.clone()];
+    see_the_same(&etcdctl, [hub.address(), etcd.address.clone()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_same_watches_see_the_same_at_three_servers() {
+    let Some((etcd, etcdctl)) = programs() else { return };
+    let servers = server::three().await;
+    let etcd = Etcd::start(&etcd, &etcdctl);
+    see_the_same(&etcdctl, [servers[1].address(), etcd.address.clone()]);
+}
+
+/// Runs all watches at ours and at theirs.
+fn see_the_same(etcdctl: &Path, both: [String; 2]) {
     for address in &both {
-        write_history(&etcdctl, address);
+        write_history(etcdctl, address);
     }
     let watches: [(&[&str], usize); 7] = [
         (&["watch", "w", "--prefix", "--rev", "1"], 27),
@@ -188,14 +215,14 @@ async fn the_same_watches_see_the_same() {
     ];
     for (args, count) in watches {
         let [ours, theirs] = both.each_ref().map(|address| {
-            let lines = lines(&etcdctl, address, args, count);
+            let lines = lines(etcdctl, address, args, count);
             lines.iter().map(|line| without_ids_of_watch(line)).collect::<Vec<_>>()
         });
         assert_eq!(ours.len(), count, "{args:?}: {ours:?}");
         assert_eq!(ours, theirs, "{args:?}");
     }
     let empty = ["watch", "b", "a"];
-    let [ours, theirs] = both.each_ref().map(|address| run(&etcdctl, address, &empty, b""));
+    let [ours, theirs] = both.each_ref().map(|address| run(etcdctl, address, &empty, b""));
     assert_eq!(ours, theirs);
     assert!(ours.err.contains("watcher range is empty"), "{ours:?}");
 }
@@ -260,4 +287,22 @@ async fn members_and_status_have_etcds_form() {
     let leader = json[0]["Status"]["leader"].as_u64().expect("a leader");
     let ids = members.iter().map(|m| m.report().expect("it runs").raft.expect("formed").0);
     assert!(ids.into_iter().any(|id| id == leader), "{said:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_lists_itself_as_etcd_does() {
+    let Some((etcd, etcdctl)) = programs() else { return };
+    let server = server::one().await;
+    let etcd = Etcd::start(&etcd, &etcdctl);
+    for args in [["member", "list"], ["endpoint", "status"]] {
+        let ours = run(&etcdctl, &server.address(), &args, b"");
+        let theirs = run(&etcdctl, &etcd.address, &args, b"");
+        assert_eq!((ours.code, ours.err.is_empty()), (theirs.code, theirs.err.is_empty()));
+        let columns = |said: &Said| said.out.split(", ").count();
+        assert_eq!(columns(&ours), columns(&theirs), "{ours:?} {theirs:?}");
+    }
+    let list = run(&etcdctl, &server.address(), &["member", "list"], b"");
+    let row: Vec<&str> = list.out.trim().split(", ").collect();
+    let peer = format!("http://127.0.0.1:{}", server.peer);
+    assert_eq!(row[1..], ["started", "default", &peer, "http://ENDPOINT", "false"]);
 }

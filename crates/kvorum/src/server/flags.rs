@@ -252,7 +252,7 @@ mod tests {
     }
 
     fn refused(flags: &[&str]) -> String {
-        settings(flags).err().expect("refused")
+        settings(flags).expect_err("refused")
     }
 
     #[test]
