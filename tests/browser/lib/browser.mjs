@@ -29,6 +29,26 @@ const SWITCHES = [
   '--remote-debugging-port=0',
 ];
 
+/** Groups of processes that run. */
+const running = new Set();
+
+function killAll() {
+  for (const group of running) killGroup(group);
+}
+
+function killGroup(group) {
+  running.delete(group);
+  try {
+    process.kill(-group, 'SIGKILL');
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error;
+  }
+}
+
+// A run that is broken off leaves no browser behind.
+process.on('exit', killAll);
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, () => process.exit(1));
+
 export class Browser {
   /** One profile of one person: what is kept in `profile` is there again after `start`. */
   constructor(profile, url) {
@@ -45,6 +65,7 @@ export class Browser {
     const args = [...SWITCHES, `--user-data-dir=${this.profile}`, 'about:blank'];
     // A group of its own: Chromium is many processes, and all of them are ended together.
     this.child = spawn(need('CHROMIUM'), args, { detached: true, stdio: 'ignore' });
+    running.add(this.child.pid);
     const port = await until('Chromium to listen', async () => {
       const [port, path] = (await readFile(portFile, 'utf8')).split('\n');
       return path && port;
@@ -77,13 +98,9 @@ export class Browser {
     const child = this.child;
     this.child = null;
     if (!child) return;
-    const running = child.exitCode === null && child.signalCode === null;
-    const ended = running ? once(child, 'exit') : null;
-    try {
-      process.kill(-child.pid, 'SIGKILL');
-    } catch (error) {
-      if (error.code !== 'ESRCH') throw error;
-    }
+    const runs = child.exitCode === null && child.signalCode === null;
+    const ended = runs ? once(child, 'exit') : null;
+    killGroup(child.pid);
     await ended;
     // Only the connection is left to close.
     await this.playwright?.close().catch(() => {});

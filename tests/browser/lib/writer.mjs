@@ -1,7 +1,12 @@
 // Puts by etcdctl, several at a time, each of a key of its own, until it is ended. An etcdctl
 // that waits for a leader that is gone holds up only itself.
 
+import { sleep } from './until.mjs';
+
 const SIDE_BY_SIDE = 3;
+
+/** Between two puts of one of them: most of the machine is left to the cluster. */
+const PAUSE_MS = 100;
 
 export class Writer {
   constructor(etcdctl, prefix = 'w/') {
@@ -26,6 +31,7 @@ export class Writer {
       const term = () => JSON.parse(out).header.raft_term;
       if (code === 0) this.written.push({ key, term: term(), begun, ended });
       else this.failed.push({ key, begun, ended, err });
+      await sleep(PAUSE_MS);
     }
   }
 
