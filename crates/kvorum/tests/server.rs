@@ -62,6 +62,7 @@ async fn a_leader_killed_under_load_is_replaced_and_catches_up() {
     let pause = load.more(1).await;
     // What was on its way may still have been counted: some more, by the new leader for sure.
     let after = load.more(200).await;
+    eprintln!("the next put after {pause:?}, two hundred more after {after:?}");
     assert!(pause + after < Duration::from_secs(4), "{pause:?} and {after:?}");
     servers[lost].start();
     load.more(200).await;
@@ -236,6 +237,33 @@ async fn wrong_places_are_refused() {
     let said = refused(&mut other);
     assert!(said.contains("should be at least as 5 times as"), "{said}");
     server.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_that_cannot_be_written_ends_the_member() {
+    let mut server = members(&["default"]).remove(0);
+    // Room for what is written ahead at the start, and not for twice that.
+    server.file_blocks = Some(3000);
+    server.start();
+    server.ready().await;
+    let mut kv = server.kv();
+    let value = "x".repeat(100_000);
+    let mut acknowledged = 0;
+    while kv.put(put(&format!("k{acknowledged:03}"), &value)).await.is_ok() {
+        acknowledged += 1;
+        assert!(acknowledged < 100, "the limit is not there");
+    }
+    let (status, said) = server.ends();
+    assert_eq!(status.code(), Some(1), "{said}");
+    assert!(said.contains("the log stopped") && said.contains("cannot be written"), "{said}");
+
+    server.file_blocks = None;
+    server.start();
+    server.ready().await;
+    let mut kv = server.kv();
+    let request = pb::RangeRequest { range_end: "l".into(), count_only: true, ..get("k") };
+    let count = kv.range(request).await.expect("reads").into_inner().count;
+    assert!(acknowledged > 5 && count >= acknowledged, "{count} of {acknowledged}");
 }
 
 /// Rounds of the supervisor; `KVORUM_KILL_ROUNDS` makes it longer.

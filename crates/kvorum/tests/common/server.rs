@@ -23,6 +23,8 @@ pub(crate) struct Server {
     pub(crate) peer: u16,
     cluster: String,
     flags: Vec<String>,
+    /// The system refuses files that are larger, in its own unit of 512 or 1024 bytes.
+    pub(crate) file_blocks: Option<u32>,
     child: Option<Child>,
     data: PathBuf,
     dir: TempDir,
@@ -48,6 +50,7 @@ pub(crate) fn members(names: &[&str]) -> Vec<Server> {
             peer,
             cluster: urls.join(","),
             flags: Vec::new(),
+            file_blocks: None,
             child: None,
             data: dir.path().join("data"),
             dir,
@@ -112,7 +115,8 @@ impl Server {
         let log = File::options().create(true).append(true).open(self.dir.path().join("stderr"));
         let client = format!("http://127.0.0.1:{}", self.client);
         let peer = format!("http://127.0.0.1:{}", self.peer);
-        let child = Command::new(env!("CARGO_BIN_EXE_kvorum"))
+        let child = self
+            .program()
             .args(["--log", "info", "server", "--name", &self.name])
             .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
             .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
@@ -126,6 +130,15 @@ impl Server {
             .spawn()
             .expect("the program is built");
         self.child = Some(child);
+    }
+
+    fn program(&self) -> Command {
+        let program = env!("CARGO_BIN_EXE_kvorum");
+        let Some(blocks) = self.file_blocks else { return Command::new(program) };
+        let mut shell = Command::new("sh");
+        let limit = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        shell.args(["-c", &limit, program]);
+        shell
     }
 
     /// Waits until it answers as a member of a cluster that has a leader.
