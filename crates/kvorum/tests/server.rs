@@ -168,6 +168,23 @@ async fn members_are_listed_with_their_urls() {
     assert_eq!(list.len(), 3);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_under_another_name_than_expected_is_told() {
+    let mut known = members(&["a", "b"]);
+    let mut other = members(&["a", "x"]);
+    // At the address of `b` there is `x`.
+    other[1].take_place_of(&known[1]);
+    known[0].start();
+    other[1].start();
+    let words = "member \"x\" is none of the initial members of member \"a\"";
+    let since = Instant::now();
+    while !known[0].said().contains(words) {
+        assert!(since.elapsed() < common::WAIT, "{}", known[0].said());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert!(known[0].said().contains("WARN"), "{}", known[0].said());
+}
+
 /// Starts it once more, when it will not have its directory.
 fn refused(server: &mut Server) -> String {
     server.start();

@@ -31,9 +31,9 @@ use super::queue::{Outbox, Queued, queue};
 use crate::hub::link::Ended;
 
 /// Events that wait for the node before their senders have to wait.
-const INBOX_EVENTS: usize = 1024;
+const INBOX_EVENTS: usize = 256;
 /// Inputs that are handed in before the node is drained.
-const BURST: usize = 512;
+const BURST: usize = 256;
 /// Batches that wait for the log before the inbox is left alone.
 const LOG_BATCHES: u64 = 64;
 

@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use http::header::ORIGIN;
 use http::{Response, StatusCode};
 use node::LinkKind;
@@ -21,7 +21,7 @@ use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request};
 use tokio_tungstenite::{accept_hdr_async_with_config, client_async_with_config};
 
 use super::member::Member;
-use super::socket::{Socket, config, serve};
+use super::socket::{Ended, Socket, config, serve};
 use crate::args::ListenUrl;
 use crate::hub::stop::Stop;
 
@@ -58,8 +58,10 @@ pub(crate) async fn accept(listener: TcpListener, member: Member, mut stop: Stop
                 let (member, stop) = (member.clone(), stop.clone());
                 tokio::spawn(async move {
                     match accept_one(stream, member, stop).await {
-                        Ok(()) => {}
-                        Err(error) => tracing::info!("peer connection of {from}: {error:#}"),
+                        Ok(Ended::Stopped) => {}
+                        Ok(Ended::Lost(reason)) => tracing::info!("peer at {from}: {reason}"),
+                        Ok(Ended::Refused(reason)) => tracing::warn!("peer at {from}: {reason}"),
+                        Err(error) => tracing::info!("peer at {from}: {error:#}"),
                     }
                     drop(place);
                 });
@@ -72,15 +74,12 @@ pub(crate) async fn accept(listener: TcpListener, member: Member, mut stop: Stop
     }
 }
 
-async fn accept_one(stream: TcpStream, member: Member, stop: Stop) -> Result<()> {
+async fn accept_one(stream: TcpStream, member: Member, stop: Stop) -> Result<Ended> {
     stream.set_nodelay(true)?;
     let accepting = accept_hdr_async_with_config(stream, judge, Some(config()));
     let socket = timeout(HANDSHAKE_MAX, accepting).await.context("no WebSocket in time")??;
-    let Ok(link) = member.open(LinkKind::Peer).await else { return Ok(()) };
-    match serve(socket, link, stop).await {
-        Some(reason) => bail!("{reason}"),
-        None => Ok(()),
-    }
+    let Ok(link) = member.open(LinkKind::Peer).await else { return Ok(Ended::Stopped) };
+    Ok(serve(socket, link, stop).await)
 }
 
 /// Members come to one path, and never from a web site.
@@ -111,14 +110,12 @@ pub(crate) async fn dial(name: String, urls: Vec<ListenUrl>, member: Member, mut
         for url in &urls {
             let since = Instant::now();
             match dial_once(url, &member, &mut stop).await {
-                Ok(Some(reason)) => tracing::info!("link to member {name} at {url}: {reason}"),
-                Ok(None) => return,
-                // The same again is no news.
-                Err(error) if told == format!("{error:#}") => {}
-                Err(error) => {
-                    told = format!("{error:#}");
-                    tracing::warn!("cannot reach member {name} at {url}: {told}");
+                Ok(Ended::Stopped) => return,
+                Ok(Ended::Lost(reason)) => {
+                    tracing::info!("link to member {name} at {url}: {reason}");
                 }
+                Ok(Ended::Refused(reason)) => warn(&mut told, &name, url, reason),
+                Err(error) => warn(&mut told, &name, url, format!("cannot be reached: {error:#}")),
             }
             if since.elapsed() >= GOOD_LINK {
                 pause = PAUSE_MIN;
@@ -133,14 +130,22 @@ pub(crate) async fn dial(name: String, urls: Vec<ListenUrl>, member: Member, mut
     }
 }
 
-/// Serves one connection to its end. Nothing if this member ends.
-async fn dial_once(url: &ListenUrl, member: &Member, stop: &mut Stop) -> Result<Option<String>> {
+/// The same again is no news.
+fn warn(told: &mut String, name: &str, url: &ListenUrl, reason: String) {
+    if *told != reason {
+        tracing::warn!("member {name} at {url}: {reason}");
+        *told = reason;
+    }
+}
+
+/// Serves one connection to its end.
+async fn dial_once(url: &ListenUrl, member: &Member, stop: &mut Stop) -> Result<Ended> {
     let connected = tokio::select! {
         connected = timeout(HANDSHAKE_MAX, connect(url)) => connected,
-        () = stop.ordered() => return Ok(None),
+        () = stop.ordered() => return Ok(Ended::Stopped),
     };
     let socket = connected.context("no answer in time")??;
-    let Ok(link) = member.open(LinkKind::Peer).await else { return Ok(None) };
+    let Ok(link) = member.open(LinkKind::Peer).await else { return Ok(Ended::Stopped) };
     // It hears the order to stop by itself, and says goodbye.
     Ok(serve(socket, link, stop.clone()).await)
 }

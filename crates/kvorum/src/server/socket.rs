@@ -23,13 +23,23 @@ use crate::hub::stop::Stop;
 /// A WebSocket to a member.
 pub(crate) type Socket = WebSocketStream<TcpStream>;
 
-/// Why a socket has ended, in words for the log; nothing if this member ends.
-pub(crate) type Ended = Option<String>;
+/// Why a socket has ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// This member ends.
+    Stopped,
+    /// It was lost, or replaced, or the other end stops: in words.
+    Lost(String),
+    /// One end does not want the other: in words.
+    Refused(String),
+}
 
 /// How a socket ends.
 enum End {
     /// It is gone, or as good as that.
     Gone(String),
+    /// The other end has refused this one.
+    Unwanted(String),
     /// The other end is told.
     Told { code: u16, reason: String },
     /// The other end is told twice: by a frame and by the close.
@@ -48,21 +58,21 @@ pub(crate) async fn serve(mut socket: Socket, mut link: Link, mut stop: Stop) ->
     let end = exchange(&mut socket, &mut link, &mut stop).await;
     // The node need not wait for the other end's goodbye.
     drop(link);
-    let (code, reason) = match end {
-        End::Gone(reason) => return Some(reason),
-        End::Stopped => (GOING_AWAY, None),
-        End::Told { code, reason } => (code, Some(reason)),
+    let (code, reason, ended) = match end {
+        End::Gone(reason) => return Ended::Lost(reason),
+        End::Unwanted(reason) => return Ended::Refused(reason),
+        End::Stopped => (GOING_AWAY, "the member stops".into(), Ended::Stopped),
+        End::Told { code, reason } => (code, reason.clone(), Ended::Lost(reason)),
         End::Refused { code, reason } => {
             let frame = Frame::Refused { code, reason: reason.clone() }.encode();
             // A socket that takes no frame takes no close either, and that is tried next.
             let _ = timeout(CLOSE_MAX, socket.feed(Message::binary(frame))).await;
-            (code as u16, Some(reason))
+            (code as u16, reason.clone(), Ended::Refused(reason))
         }
     };
     // Whoever is gone meanwhile need not be told.
-    let text = reason.as_deref().unwrap_or("the member stops");
-    let _ = timeout(CLOSE_MAX, close(&mut socket, code, text)).await;
-    reason
+    let _ = timeout(CLOSE_MAX, close(&mut socket, code, &reason)).await;
+    ended
 }
 
 async fn exchange(socket: &mut Socket, link: &mut Link, stop: &mut Stop) -> End {
@@ -112,7 +122,7 @@ fn frame_of(message: Option<Result<Message, Error>>) -> Result<Option<Bytes>, En
         }
         Some(Ok(Message::Binary(frame))) => match Frame::decode(&frame) {
             Ok(Frame::Refused { code, reason }) => {
-                Err(End::Gone(format!("refused ({code:?}): {reason}")))
+                Err(End::Unwanted(format!("it refuses this member ({code:?}): {reason}")))
             }
             _ => Ok(Some(frame)),
         },

@@ -103,6 +103,13 @@ impl Server {
         self
     }
 
+    /// Moves it to the peer port of another.
+    pub(crate) fn take_place_of(&mut self, other: &Self) {
+        let url = |peer: u16| format!("=http://127.0.0.1:{peer}");
+        self.cluster = self.cluster.replace(&url(self.peer), &url(other.peer));
+        self.peer = other.peer;
+    }
+
     /// In the data directory of another.
     pub(crate) fn in_directory(mut self, other: &Self) -> Self {
         self.data = other.data();
