@@ -12,14 +12,35 @@ const MEMBERS = ['1', '2', '3'];
 /** A page's timers run at most once a second when it is hidden. */
 const SLOWED_MS = 900;
 
+/**
+ * A hidden tab's processes come after all others: where something else takes the whole machine,
+ * no member can keep its time. What tells is a Worker beside the member's that does nothing but
+ * run every 50 ms. When it, too, was held up for half an election timeout, a lost minute counts
+ * for nothing and is tried again.
+ */
+const STARVED_MS = 500;
+const TRIES = 3;
+
 scene('two hidden tabs of three hold no election for a minute', async (stage) => {
   const hub = await stage.hub();
   const browser = await stage.browser(hub);
   const tabs = {};
   for (const name of MEMBERS) tabs[name] = await browser.open(`/?member=${name}`);
-  const leader = await tabs['1'].leader();
+  for (const tab of Object.values(tabs)) await startWorker(tab);
+  for (let tries = 1; ; tries += 1) {
+    const election = await hideForAMinute(hub, tabs);
+    if (!election) return;
+    const gaps = await Promise.all(Object.values(tabs).map(longestGap));
+    const said = `${election}, and Workers that do nothing were held up for ${gaps.join(', ')} ms`;
+    assert.ok(Math.max(...gaps) >= STARVED_MS && tries < TRIES, said);
+    console.log(`# the machine was too busy: ${said}; once more`);
+  }
+}, { timeout: 5 * 60_000 });
 
+/** Answers what the election was, if there was one. */
+async function hideForAMinute(hub, tabs) {
   // The leader is one of the hidden: it has to send heartbeats, and another one to wait for them.
+  const leader = await tabs['1'].leader();
   const shown = MEMBERS.find((name) => name !== leader);
   await tabs[shown].show();
   const hidden = MEMBERS.filter((name) => name !== shown).map((name) => tabs[name]);
@@ -27,17 +48,22 @@ scene('two hidden tabs of three hold no election for a minute', async (stage) =>
     await until('the tab to be hidden', async () => (await visibility(tab)) === 'hidden');
   }
   assert.equal(await visibility(tabs[shown]), 'visible');
-  const before = (await tabs[shown].card(leader)).term;
+  const { term } = await tabs[shown].card(leader);
   for (const tab of hidden) await startTimer(tab);
+  for (const tab of Object.values(tabs)) await longestGap(tab);
+
   const end = performance.now() + HIDDEN_MS;
   for (let count = 0; performance.now() < end; count += 1) {
     const began = performance.now();
-    await hub.etcdctl.run('put', 'count', String(count));
-    assert.equal(await hub.etcdctl.value('count'), String(count));
+    const put = await hub.etcdctl.try(['put', 'count', String(count)]);
     for (const card of Object.values(await tabs[shown].cards())) {
-      assert.equal(card.role, card.name === leader ? 'leader' : 'follower', `member ${card.name}`);
-      assert.equal(card.term, before, `the term of member ${card.name}`);
+      const wanted = card.name === leader ? 'leader' : 'follower';
+      if (card.role !== wanted || card.term !== term) {
+        return `member ${card.name} was a ${card.role} of term ${card.term}, not ${wanted} of ${term}`;
+      }
     }
+    assert.equal(put.code, 0, put.err);
+    assert.equal(await hub.etcdctl.value('count'), String(count));
     await sleep(Math.max(0, 1000 - (performance.now() - began)));
   }
 
@@ -50,10 +76,8 @@ scene('two hidden tabs of three hold no election for a minute', async (stage) =>
     console.log(`# ${gaps.length} runs of the control timer, ${Math.round(median)} ms apart`);
     assert.ok(median >= SLOWED_MS, `the page's timers were not slowed: ${median} ms apart`);
   }
-  const after = await tabs[shown].cards();
-  assert.equal(after[leader].role, 'leader');
-  assert.equal(after[leader].term, before);
-});
+  return null;
+}
 
 function visibility(tab) {
   return tab.page.evaluate(() => document.visibilityState);
@@ -66,6 +90,7 @@ function startTimer(tab) {
     window.control = control;
     let last = performance.now();
     const run = () => {
+      if (window.control !== control) return;
       const now = performance.now();
       control.gaps.push(now - last);
       if (document.visibilityState !== 'hidden') control.visible += 1;
@@ -73,5 +98,30 @@ function startTimer(tab) {
       setTimeout(run, 50);
     };
     setTimeout(run, 50);
+  });
+}
+
+/** A member's Worker that is never told to start one: the page's policy allows no other script. */
+async function startWorker(tab) {
+  await tab.page.evaluate(() => {
+    window.idle = new Worker('/browser.js', { type: 'module', name: 'control' });
+  });
+  const worker = await until('the control Worker', () => tab.workers.get('control'));
+  await worker.evaluate(() => {
+    let last = performance.now();
+    self.longest = 0;
+    setInterval(() => {
+      self.longest = Math.max(self.longest, performance.now() - last);
+      last = performance.now();
+    }, 50);
+  });
+}
+
+/** Of the control Worker since the last call, in milliseconds. */
+function longestGap(tab) {
+  return tab.workers.get('control').evaluate(() => {
+    const { longest } = self;
+    self.longest = 0;
+    return Math.round(longest);
   });
 }
