@@ -36,7 +36,11 @@ pub(super) fn Header() -> impl IntoView {
                 </div>
                 <div>
                     <dt>"Hub"</dt>
-                    <dd role="status" data-field="hub" data-state=move || link_state(&page.link.get())>
+                    <dd
+                        role="status"
+                        data-field="hub"
+                        data-state=move || link_state(&page.link.get())
+                    >
                         <span class="dot" aria-hidden="true"></span>
                         {move || link_words(&page.link.get())}
                     </dd>

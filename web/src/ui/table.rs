@@ -37,7 +37,9 @@ pub(super) fn Table() -> impl IntoView {
         </table>
         <p class="empty">{move || nothing(panel)}</p>
         <div class="below">
-            <p class="count" data-field="count">{move || panel.listing.with(|l| l.as_ref().map(count))}</p>
+            <p class="count" data-field="count">
+                {move || panel.listing.with(|l| l.as_ref().map(count))}
+            </p>
             <Show when=move || more.get()>
                 <button type="button" on:click=move |_| panel.read_more()>"Show more"</button>
             </Show>
@@ -94,9 +96,13 @@ fn KeyRow(key: Bytes) -> impl IntoView {
                 <button type="button" class="plain mono" title="Edit">{show(name)}</button>
             </th>
             <td class="value mono">
-                {move || row.with(|row| row.as_ref().map(|r| show(text::readable_value(&r.kv.value))))}
+                {move || {
+                    row.with(|row| row.as_ref().map(|r| show(text::readable_value(&r.kv.value))))
+                }}
             </td>
-            <td class="number" data-label="version">{move || row.with(|row| row.as_ref().map(|r| r.kv.version))}</td>
+            <td class="number" data-label="version">
+                {move || row.with(|row| row.as_ref().map(|r| r.kv.version))}
+            </td>
             <td class="number" data-label="revision">
                 {move || row.with(|row| row.as_ref().map(|r| r.kv.mod_revision))}
                 {move || row.with(|row| row.as_ref().and_then(lease))}
@@ -136,7 +142,9 @@ fn show(readable: Readable) -> impl IntoView {
     view! {
         <span class:escaped=escaped>{text}</span>
         {escaped.then(|| view! { <small class="tag">"bytes"</small> })}
-        {cut_from.map(|all| view! { <small class="tag">{format!("… {} in all", text::size(all))}</small> })}
+        {cut_from.map(|all| {
+            view! { <small class="tag">{format!("… {} in all", text::size(all))}</small> }
+        })}
     }
 }
 
