@@ -55,8 +55,8 @@ pub(super) fn NewClusterDialog() -> impl IntoView {
             <h2 id="new-cluster-title">"Start a new cluster here?"</h2>
             <p>
                 "The name " <strong>{cluster}</strong>
-                " goes to a new, empty cluster whose members run in this browser. What this browser still holds of the old one is removed and "
-                "cannot be brought back."
+                " goes to a new, empty cluster whose members run in this browser. What this "
+                "browser still holds of the old one is removed and cannot be brought back."
             </p>
             <p class="error" role="alert">{move || error.get()}</p>
             <div class="actions">
