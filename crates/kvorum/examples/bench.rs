@@ -2,13 +2,13 @@
 //!
 //! ```text
 //! cargo build --release -p kvorum
-//! ETCD=target/etcd/etcd cargo run --release -p kvorum --example bench
+//! ETCD=target/etcd/etcd cargo run --release -p kvorum --example bench [OTHER_KVORUM ...]
 //! ```
 //!
-//! Each gets an empty directory on the disk of `target`, one after the other, and puts of 256
-//! bytes under keys of their own, from callers that wait for each answer. Callers, server and
-//! disk share this machine, so compare within one run only. `BENCH_SECONDS` sets how long each
-//! row takes.
+//! Each gets an empty directory on the disk of `target`, and puts of 256 bytes under keys of
+//! their own, from callers that wait for each answer. All run all the time, and turns of a
+//! second go round, so that what else this machine does hits all alike. Callers, servers and
+//! disk share it: compare within one run only. `BENCH_SECONDS` says how many turns each gets.
 
 use std::error::Error;
 use std::fs::File;
@@ -31,7 +31,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 const VALUE_BYTES: usize = 256;
 /// Callers that share a connection.
 const CALLERS_PER_CHANNEL: usize = 10;
-const WARM_UP: Duration = Duration::from_secs(1);
+/// How long one has its turn.
+const TURN: Duration = Duration::from_secs(1);
 const START_MAX: Duration = Duration::from_secs(20);
 
 #[tokio::main]
@@ -42,26 +43,98 @@ async fn main() -> Result<()> {
     if !kvorum.is_file() {
         return Err(format!("{} is not built", kvorum.display()).into());
     }
-    let etcd = std::env::var_os("ETCD").map(PathBuf::from);
-    let seconds = std::env::var("BENCH_SECONDS").map_or(Ok(5), |text| text.parse())?;
-    let time = Duration::from_secs(seconds);
-
-    let syncs = raw_syncs(built, time)?;
-    println!("raw write + sync of {VALUE_BYTES} bytes: {syncs:.0} a second\n");
+    let turns = std::env::var("BENCH_SECONDS").map_or(Ok(5), |text| text.parse())?;
+    let mut programs = vec![("kvorum".to_owned(), kvorum, true)];
+    for (at, other) in std::env::args_os().skip(1).enumerate() {
+        programs.push((format!("other {}", at + 1), PathBuf::from(other), true));
+    }
+    match std::env::var_os("ETCD") {
+        Some(etcd) => programs.push(("etcd".to_owned(), PathBuf::from(etcd), false)),
+        None => println!("(no etcd: name its program with ETCD)"),
+    }
     println!(
-        "{:8} {:>8} {:>9} {:>9} {:>9} {:>10}",
+        "{:8} {:>7} {:>8} {:>8} {:>8} {:>9}",
         "", "callers", "puts/s", "p50 ms", "p99 ms", "puts/sync"
     );
     for callers in [1, 100] {
-        row("kvorum", &kvorum, &["server"], built, callers, time).await?;
-        if let Some(etcd) = &etcd {
-            row("etcd", etcd, &[], built, callers, time).await?;
+        let mut contenders = Vec::new();
+        for (name, program, is_kvorum) in &programs {
+            let first: &[&str] = if *is_kvorum { &["server"] } else { &[] };
+            contenders.push(Contender::start(name, program, first, built, callers).await?);
         }
-    }
-    if etcd.is_none() {
-        println!("(no etcd: name its program with ETCD)");
+        let mut raw = 0.0;
+        for _ in 0..turns {
+            raw += raw_syncs(built, TURN / 2)?;
+            for contender in &mut contenders {
+                contender.turn().await?;
+            }
+        }
+        for contender in contenders {
+            contender.print();
+        }
+        println!("raw write + sync: {:.0} a second", raw / f64::from(turns));
     }
     Ok(())
+}
+
+/// One server, its callers, and what they saw.
+struct Contender {
+    name: String,
+    server: Running,
+    channels: Vec<Channel>,
+    callers: usize,
+    took: Vec<Duration>,
+    syncs: f64,
+    seconds: f64,
+}
+
+impl Contender {
+    async fn start(
+        name: &str,
+        program: &Path,
+        first: &[&str],
+        place: &Path,
+        callers: usize,
+    ) -> Result<Self> {
+        let server = start(program, first, place)?;
+        let url = format!("http://{}", server.address);
+        let since = Instant::now();
+        let mut channels = Vec::new();
+        while channels.len() * CALLERS_PER_CHANNEL < callers {
+            let channel = Channel::from_shared(url.clone())?.connect_lazy();
+            while KvClient::new(channel.clone()).put(put(0, 0)).await.is_err() {
+                if since.elapsed() > START_MAX {
+                    return Err(format!("{name} does not start").into());
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            channels.push(channel);
+        }
+        measure(&channels, callers, TURN).await?;
+        let (name, took) = (name.to_owned(), Vec::new());
+        Ok(Self { name, server, channels, callers, took, syncs: 0.0, seconds: 0.0 })
+    }
+
+    async fn turn(&mut self) -> Result<()> {
+        let before = syncs(&self.server.address).await?;
+        let since = Instant::now();
+        self.took.extend(measure(&self.channels, self.callers, TURN).await?);
+        self.seconds += since.elapsed().as_secs_f64();
+        self.syncs += syncs(&self.server.address).await? - before;
+        Ok(())
+    }
+
+    fn print(mut self) {
+        self.took.sort_unstable();
+        let at = |part: f64| {
+            let place = (self.took.len() as f64 * part) as usize;
+            self.took.get(place).map_or(0.0, |took| took.as_secs_f64() * 1000.0)
+        };
+        let count = self.took.len() as f64;
+        let (rate, shared) = (count / self.seconds, count / self.syncs.max(1.0));
+        let (name, callers, middle, slow) = (&self.name, self.callers, at(0.5), at(0.99));
+        println!("{name:8} {callers:>7} {rate:>8.0} {middle:>8.2} {slow:>8.2} {shared:>9.1}");
+    }
 }
 
 /// What the disk can do for one writer that waits.
@@ -111,46 +184,6 @@ fn start(program: &Path, first: &[&str], place: &Path) -> Result<Running> {
         .stderr(Stdio::null())
         .spawn()?;
     Ok(Running { child, address: format!("127.0.0.1:{client}"), _dir: dir })
-}
-
-async fn row(
-    name: &str,
-    program: &Path,
-    first: &[&str],
-    place: &Path,
-    callers: usize,
-    time: Duration,
-) -> Result<()> {
-    let server = start(program, first, place)?;
-    let url = format!("http://{}", server.address);
-    let since = Instant::now();
-    let mut channels = Vec::new();
-    while channels.len() * CALLERS_PER_CHANNEL < callers {
-        let channel = Channel::from_shared(url.clone())?.connect_lazy();
-        while KvClient::new(channel.clone()).put(put(0, 0)).await.is_err() {
-            if since.elapsed() > START_MAX {
-                return Err(format!("{name} does not start").into());
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        channels.push(channel);
-    }
-    measure(&channels, callers, WARM_UP).await?;
-    let before = syncs(&server.address).await?;
-    let since = Instant::now();
-    let mut took = measure(&channels, callers, time).await?;
-    let elapsed = since.elapsed().as_secs_f64();
-    let syncs = syncs(&server.address).await? - before;
-    took.sort_unstable();
-    let at = |part: f64| {
-        let place = (took.len() as f64 * part) as usize;
-        took.get(place).map_or(0.0, |took| took.as_secs_f64() * 1000.0)
-    };
-    let count = took.len() as f64;
-    let (rate, shared) = (count / elapsed, count / syncs.max(1.0));
-    let (middle, slow) = (at(0.5), at(0.99));
-    println!("{name:8} {callers:>8} {rate:>9.0} {middle:>9.2} {slow:>9.2} {shared:>10.1}");
-    Ok(())
 }
 
 fn put(caller: usize, n: u64) -> pb::PutRequest {

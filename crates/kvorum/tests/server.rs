@@ -179,7 +179,8 @@ async fn a_member_under_another_name_than_expected_is_told() {
     let words = "member \"x\" is none of the initial members of member \"a\"";
     let since = Instant::now();
     while !known[0].said().contains(words) {
-        assert!(since.elapsed() < common::WAIT, "{}", known[0].said());
+        let said = [known[0].said(), other[1].said()];
+        assert!(since.elapsed() < common::WAIT, "{said:?}");
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert!(known[0].said().contains("WARN"), "{}", known[0].said());

@@ -89,7 +89,7 @@ impl Disk {
         let (tell, durable) = watch::channel(Ok(last));
         let work = move || {
             if let Err(error) = write(log, &queue, &tell, &metrics) {
-                // The node's thread takes it from there, if it still runs.
+                // The node's task takes it from there, if it still runs.
                 let _ = tell.send(Err(error));
             }
         };

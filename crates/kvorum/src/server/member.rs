@@ -1,8 +1,8 @@
-//! The thread that owns the node, and the ways to it.
+//! The task that owns the node, and the ways to it.
 //!
 //! ```text
 //!  peers, relay ──Frame──┐                       ┌─► outbox of a link
-//!  doors ───────Client───┼─► inbox ─► one thread ┼─► replies of the doors
+//!  doors ───────Client───┼─► inbox ─► one task   ┼─► replies of the doors
 //!  signal ──────Leave────┘  (short)    Node      └─► log thread
 //!                                       ▲               │
 //!                                       └── durable ────┘
@@ -10,7 +10,8 @@
 //!
 //! A burst of inputs is handed in before the node is drained, so it makes one batch. The inbox
 //! is short and makes its senders wait; it is not read while the log is far behind. Nothing
-//! makes the node's thread wait but that.
+//! makes the node's task wait but that. It is no thread of its own: the doors' tasks, which ask
+//! it and hear from it, mostly run on the same one, and a switch costs as much as a put.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use api::frame::CloseCode;
 use api::report::{MemberReport, Role};
 use node::{Input, LinkId, LinkKind, Node, Output};
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use super::disk::Disk;
@@ -62,30 +64,29 @@ pub(crate) struct Link {
     pub(crate) outbox: Queued,
 }
 
-/// Whatever ends the node's thread: it has left in order, or not.
+/// Whatever ends the node's task: it has left in order, or not.
 pub(crate) type End = oneshot::Receiver<Result<()>>;
 
 impl Member {
-    /// Starts the thread. Answers to clients at the doors go to `replies`.
+    /// Starts the task. Answers to clients at the doors go to `replies`.
     pub(crate) fn start(
         node: Node,
         started: Instant,
         disk: Disk,
         metrics: Metrics,
         replies: mpsc::UnboundedSender<Reply>,
-    ) -> Result<(Self, End)> {
+    ) -> (Self, End) {
         let (inbox, events) = mpsc::channel(INBOX_EVENTS);
         let (tell, end) = oneshot::channel();
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let (links, last) = (BTreeMap::new(), disk.last());
         let (written, durable) = (last, last);
         let run =
             Run { node, started, disk, metrics, replies, links, written, durable, role: None };
-        std::thread::Builder::new().name("node".into()).spawn(move || {
+        tokio::spawn(async move {
             // Whoever does not wait for the end is ending, too.
-            let _ = tell.send(runtime.block_on(run.until_end(events)));
-        })?;
-        Ok((Self { inbox, next: Arc::default() }, end))
+            let _ = tell.send(run.until_end(events).await);
+        });
+        (Self { inbox, next: Arc::default() }, end)
     }
 
     /// A new link.
@@ -159,6 +160,10 @@ impl Run {
                 durable = self.disk.durable() => self.persisted(durable?),
                 event = events.recv(), if !log_is_behind => {
                     self.take(event.context("nobody holds the member any more")?);
+                    if self.written > self.durable {
+                        // A batch of its own would wait for the log anyway.
+                        yield_now().await;
+                    }
                     self.take_burst(&mut events);
                 }
                 () = sleep(wait) => self.handle(Input::Tick),

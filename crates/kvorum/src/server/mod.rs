@@ -94,7 +94,7 @@ pub(crate) async fn run(args: ServerArgs) -> Result<()> {
             Ok(()) => leave(&member, end).await,
             Err(error) => Err(error),
         },
-        ended = &mut end => ended.unwrap_or_else(|_| Err(anyhow!("the member's thread is gone"))),
+        ended = &mut end => ended.unwrap_or_else(|_| Err(anyhow!("the member's task is gone"))),
     };
     stopper.stop();
     // What takes longer is cut off.
@@ -113,7 +113,7 @@ fn start_member(settings: &Settings, metrics: Metrics) -> Result<(Home, End)> {
     drop(recovered);
     let disk = Disk::start(log, metrics.clone())?;
     let (replies, answers) = mpsc::unbounded_channel();
-    let (member, end) = Member::start(node, started, disk, metrics, replies)?;
+    let (member, end) = Member::start(node, started, disk, metrics, replies);
     let replies = Arc::new(Mutex::new(answers));
     Ok((Home { cluster: CLUSTER.into(), member, replies }, end))
 }
@@ -150,7 +150,7 @@ async fn leave(member: &Member, end: End) -> Result<()> {
     member.leave().await;
     match timeout(LEAVE_MAX, end).await {
         Ok(Ok(ended)) => ended,
-        Ok(Err(_)) => Err(anyhow!("the member's thread is gone")),
+        Ok(Err(_)) => Err(anyhow!("the member's task is gone")),
         // The others notice by themselves; what was acknowledged is durable.
         Err(_) => Ok(()),
     }

@@ -1,9 +1,12 @@
 //! Runs members as processes of their own, on loopback, in directories of their own.
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use etcdpb::pb::etcdserverpb as pb;
@@ -12,6 +15,8 @@ use etcdpb::pb::etcdserverpb::maintenance_client::MaintenanceClient;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 
 use super::{WAIT, wait_for_end};
@@ -30,10 +35,23 @@ pub(crate) struct Server {
     dir: TempDir,
 }
 
-/// A port that nothing listens on now.
+/// A port that is free for as long as a test runs, also while its server is down: below those
+/// that the system gives to whoever asks for any, and to connections.
 pub(crate) fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    listener.local_addr().expect("an address").port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 11_000;
+    const COUNT: u32 = 20_000;
+    // Tests of another file are another process.
+    let offset = std::process::id().wrapping_mul(101);
+    loop {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        assert!(next < COUNT, "no free port");
+        let port = FIRST + offset.wrapping_add(next) % COUNT;
+        let port = u16::try_from(port).expect("below 31,000");
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// Members of these names that know each other, not started.
@@ -256,16 +274,16 @@ pub(crate) fn get(key: &str) -> pb::RangeRequest {
 
 /// Callers that put keys of their own, one after the other, wherever a member answers.
 pub(crate) struct Load {
-    stop: tokio::sync::watch::Sender<bool>,
-    callers: Vec<tokio::task::JoinHandle<Vec<String>>>,
-    acknowledged: std::sync::Arc<std::sync::atomic::AtomicU64>,
+    stop: watch::Sender<bool>,
+    callers: Vec<JoinHandle<Vec<String>>>,
+    acknowledged: Arc<AtomicU64>,
 }
 
 impl Load {
     /// So many callers, each with a connection to every member.
     pub(crate) fn start(servers: &[Server], callers: usize) -> Self {
-        let (stop, stopped) = tokio::sync::watch::channel(false);
-        let acknowledged = std::sync::Arc::<std::sync::atomic::AtomicU64>::default();
+        let (stop, stopped) = watch::channel(false);
+        let acknowledged = Arc::<AtomicU64>::default();
         let caller = |number: usize| {
             let clients: Vec<_> = servers.iter().map(Server::kv).collect();
             let (stopped, count) = (stopped.clone(), acknowledged.clone());
@@ -277,7 +295,7 @@ impl Load {
 
     /// How many puts were acknowledged.
     pub(crate) fn count(&self) -> u64 {
-        self.acknowledged.load(std::sync::atomic::Ordering::Relaxed)
+        self.acknowledged.load(Ordering::Relaxed)
     }
 
     /// Waits until that many more are; how long it took.
@@ -304,8 +322,8 @@ impl Load {
 async fn call(
     number: usize,
     mut clients: Vec<KvClient<Channel>>,
-    stopped: tokio::sync::watch::Receiver<bool>,
-    count: std::sync::Arc<std::sync::atomic::AtomicU64>,
+    stopped: watch::Receiver<bool>,
+    count: Arc<AtomicU64>,
 ) -> Vec<String> {
     let mut keys = Vec::new();
     let mut at = number % clients.len();
@@ -319,7 +337,7 @@ async fn call(
         match tokio::time::timeout(Duration::from_secs(2), put).await {
             Ok(Ok(_)) => {
                 keys.push(key);
-                count.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                count.fetch_add(1, Ordering::Relaxed);
             }
             Ok(Err(_)) | Err(_) => {
                 at = (at + 1) % clients.len();
@@ -335,8 +353,7 @@ pub(crate) async fn all_there(server: &Server, keys: &[String]) {
     let mut kv = server.kv().max_decoding_message_size(usize::MAX);
     let request = pb::RangeRequest { range_end: "load0".into(), ..get("load/") };
     let answer = kv.range(request).await.expect("it reads").into_inner();
-    let there: std::collections::BTreeSet<&[u8]> =
-        answer.kvs.iter().map(|pair| pair.key.as_ref()).collect();
+    let there: BTreeSet<&[u8]> = answer.kvs.iter().map(|pair| pair.key.as_ref()).collect();
     let lost: Vec<_> = keys.iter().filter(|key| !there.contains(key.as_bytes())).collect();
     assert!(
         lost.is_empty(),
