@@ -13,6 +13,7 @@ use api::frame::{Answer, Frame, Hello, PeerBody, Presence, Route, encode_body};
 use api::identity::{Boot, Formation, Incarnation, InitialMember};
 use wal::Record;
 
+use crate::broken::{Broken, is};
 use crate::config::LinkId;
 use crate::identity::Identity;
 use crate::peers::{Meeting, Peers};
@@ -135,7 +136,8 @@ impl Greeting<'_> {
             return None;
         }
         let listed = formation.member(self.identity.name())?;
-        if listed.incarnation == self.identity.incarnation() {
+        let wiped = listed.incarnation != self.identity.incarnation();
+        if !wiped || is(Broken::WipedVotes) {
             return Some(Action::Form(formation.clone()));
         }
         Some(Action::Refused(format!(
@@ -258,7 +260,8 @@ impl Greeting<'_> {
             ));
         }
         let known = list.member(&me.name);
-        if known.is_none_or(|m| list.raft_id(m) != raft || m.incarnation != me.incarnation) {
+        let other = |m: &InitialMember| m.incarnation != me.incarnation && !is(Broken::WipedVotes);
+        if known.is_none_or(|m| list.raft_id(m) != raft || other(m)) {
             return Err("the cluster formed with other data of this member".into());
         }
         let seen = self.identity.sighting(&me.name).boot;

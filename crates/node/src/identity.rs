@@ -19,6 +19,7 @@ use raft_prost::Message as _;
 use serde::{Deserialize, Serialize};
 use wal::Record;
 
+use crate::broken::{Broken, is};
 use crate::config::{Config, StartError};
 
 /// The log's slots.
@@ -151,6 +152,9 @@ impl Identity {
     }
 
     pub(crate) fn sighting(&self, peer: &str) -> Sighting {
+        if is(Broken::SightingForgotten) || is(Broken::WipedVotes) {
+            return Sighting::default();
+        }
         self.sightings.get(peer).copied().unwrap_or_default()
     }
 

@@ -18,6 +18,7 @@
 //! The way of one put, in order: `propose.rs`, `raft_node.rs`, `apply.rs`.
 
 mod apply;
+mod broken;
 mod command;
 mod config;
 mod greeting;

@@ -2,6 +2,7 @@
 
 use raft::eraftpb::ConfState;
 
+use crate::broken::{Broken, is};
 use crate::node::{Node, Output};
 use crate::outbox::Then;
 use crate::raft_node::RaftNode;
@@ -78,7 +79,13 @@ impl Node {
         conf.voters.sort_unstable();
         conf.learners.sort_unstable();
         self.peers.name_ids(ids.filter(|(name, _)| *name != self.config.name));
-        let (hard_state, entries) = (start.hard_state, start.entries);
+        let (mut hard_state, mut entries) = (start.hard_state, start.entries);
+        if is(Broken::VoteForgotten) {
+            hard_state.vote = 0;
+        }
+        if is(Broken::EntryForgotten) && entries.pop().is_some() {
+            hard_state.commit = hard_state.commit.min(entries.len() as u64);
+        }
         let (seed, timing) = (self.config.seed, self.config.timing);
         match RaftNode::new(me.0, conf, hard_state, entries, seed, timing) {
             Ok(raft) => self.raft = Some(raft),

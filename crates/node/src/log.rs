@@ -8,11 +8,19 @@ pub(crate) struct RaftLog {
     state: RaftState,
     /// Invariant: `entries[i].index == i + 1`.
     entries: Vec<Entry>,
+    /// The lowest index that changed since the last [`Self::take_changed`].
+    #[cfg(feature = "testing")]
+    changed: std::cell::Cell<u64>,
 }
 
 impl RaftLog {
     pub(crate) fn new(hard_state: HardState, conf_state: ConfState, entries: Vec<Entry>) -> Self {
-        Self { state: RaftState { hard_state, conf_state }, entries }
+        Self {
+            state: RaftState { hard_state, conf_state },
+            entries,
+            #[cfg(feature = "testing")]
+            changed: std::cell::Cell::new(1),
+        }
     }
 
     pub(crate) fn last(&self) -> u64 {
@@ -22,12 +30,25 @@ impl RaftLog {
     /// Takes entries over as raft gives them: they replace what was at their indexes and after.
     pub(crate) fn append(&mut self, entries: &[Entry]) {
         let Some(first) = entries.first() else { return };
+        #[cfg(feature = "testing")]
+        self.changed.set(self.changed.get().min(first.index));
         self.entries.truncate((first.index - 1) as usize);
         self.entries.extend_from_slice(entries);
     }
 
     pub(crate) fn set_hard_state(&mut self, hard_state: &HardState) {
         self.state.hard_state = hard_state.clone();
+    }
+
+    /// The lowest index that changed since this was asked the last time.
+    #[cfg(feature = "testing")]
+    pub(crate) fn take_changed(&self) -> u64 {
+        self.changed.replace(u64::MAX)
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn entry(&self, index: u64) -> Option<&Entry> {
+        self.entries.get(usize::try_from(index.checked_sub(1)?).ok()?)
     }
 
     fn at(&self, index: u64) -> raft::Result<usize> {

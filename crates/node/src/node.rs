@@ -9,6 +9,7 @@ use mvcc::{Store, Watchers};
 use wal::{Batch, Recovered};
 
 use crate::apply::Signature;
+use crate::broken::{Broken, is};
 use crate::config::{Config, LinkId, LinkKind, StartError, check_config};
 use crate::identity::{Identity, RaftStart, raft_start};
 use crate::life::Phase;
@@ -253,7 +254,10 @@ impl Node {
         }
         let term = raft.term();
         if let Some(context) = self.state.reads.begin((me, nonce), self.clock.now, term) {
-            raft.read_index(context);
+            match is(Broken::StaleReadIndex) && raft.is_leader() {
+                true => self.state.reads.confirm(&context, raft.commit()),
+                false => raft.read_index(context),
+            }
         }
     }
 

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use api::identity::RaftId;
 use api::{Error, limits};
 
+use crate::broken::{Broken, is};
 use crate::command::{Command, Op, RequestId};
 use crate::sessions::Caller;
 
@@ -85,8 +86,9 @@ impl Proposals {
     /// An entry of this term is applied: what was sent in an earlier one and has not come before
     /// it is lost, and will be proposed again.
     pub(crate) fn term_applied(&mut self, term: u64) {
+        let again = u64::from(is(Broken::ProposedAgain));
         for (&sequence, proposal) in &mut self.waiting {
-            if proposal.sent_in.is_some_and(|sent| sent < term) {
+            if proposal.sent_in.is_some_and(|sent| sent < term + again) {
                 proposal.sent_in = None;
                 self.unsent.insert(sequence);
             }

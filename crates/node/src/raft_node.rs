@@ -17,6 +17,7 @@ use raft::{RawNode, ReadState, StateRole};
 use raft_prost::Message as _;
 use wal::Record;
 
+use crate::broken::{Broken, is};
 use crate::config::{StartError, Timing};
 use crate::guard::Guard;
 use crate::identity::slot;
@@ -145,6 +146,12 @@ impl RaftNode {
         matches!(self.raw.raft.state, StateRole::Candidate | StateRole::PreCandidate)
     }
 
+    /// raft's log, as far as it has been given out to be stored.
+    #[cfg(feature = "testing")]
+    pub(crate) fn log(&self) -> &RaftLog {
+        self.raw.store()
+    }
+
     #[cfg(feature = "testing")]
     pub(crate) fn election_timeout(&self) -> usize {
         self.raw.raft.randomized_election_timeout()
@@ -235,6 +242,10 @@ impl RaftNode {
         // What raft refuses as of no use (a proposal without a leader, a vote of a stranger) is
         // not an error of the sender.
         let _ = self.raw.step(message);
+        if is(Broken::CommitOfEarlierTerm) && self.is_leader() {
+            let (index, _) = self.raw.raft.mut_prs().maximal_committed_index();
+            self.raw.raft.raft_log.commit_to(index);
+        }
         self.settle();
         Ok(())
     }
@@ -274,7 +285,10 @@ impl RaftNode {
         }
         let leading = ready.take_messages();
         let following = ready.take_persisted_messages();
-        self.hold(self.vote_batch, leading);
+        let term_batch = if is(Broken::TermBeforeSync) { 0 } else { self.vote_batch };
+        self.hold(term_batch, leading);
+        let (early, following) = following.into_iter().partition(reveals_early);
+        self.hold(0, early);
         self.hold(self.issued, following);
         let step = Step {
             records,
@@ -382,6 +396,16 @@ impl RaftNode {
         let drawn = mix_all(&[self.seed, self.id, self.term(), self.campaigns]) % ticks;
         self.raw.raft.set_randomized_election_timeout((ticks + drawn) as usize);
     }
+}
+
+/// Whether a message that must wait for a sync does not: only if that rule is left out.
+fn reveals_early(message: &Message) -> bool {
+    let rule = match message.msg_type() {
+        MessageType::MsgRequestVoteResponse => Broken::VoteBeforeSync,
+        MessageType::MsgAppendResponse => Broken::AckBeforeSync,
+        _ => return false,
+    };
+    is(rule)
 }
 
 fn append_record(entry: &Entry) -> Record {

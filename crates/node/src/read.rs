@@ -13,6 +13,7 @@ use api::identity::RaftId;
 use api::session::Request;
 use api::{Error, limits};
 
+use crate::broken::{Broken, is};
 use crate::command::RequestId;
 use crate::sessions::Caller;
 
@@ -91,6 +92,9 @@ impl Reads {
         let stale = |attempt: &mut Attempt| attempt.since + patience <= now || attempt.term != term;
         if let Some(attempt) = self.attempt.take_if(stale) {
             self.requeue(attempt.reads);
+            if is(Broken::ContextsRestart) {
+                self.last = 0;
+            }
         }
     }
 

@@ -5,9 +5,11 @@ use api::frame::{PeerBody, decode_body};
 use api::identity::RaftId;
 use api::limits;
 use api::session::{ClientMessage, Request, Response, ServerMessage};
+use api::watch::WatchRequest;
 use api::{Error, Result};
 use mvcc::check;
 
+use crate::broken::{Broken, is};
 use crate::command::{Command, Op};
 use crate::life::Phase;
 use crate::node::{Node, by_size};
@@ -38,7 +40,7 @@ impl Node {
             let lost = ServerMessage::Lost(Error::TooManyRequests);
             return self.outbox.extend(deliver_to(origin, session, &lost));
         };
-        match message {
+        match shift_watch(message) {
             ClientMessage::Request { id, request } => {
                 let caller = Caller { session: number, id };
                 if let Err(error) = self.request(caller, request) {
@@ -140,7 +142,8 @@ impl Node {
 
     /// Answers the reads whose index is applied.
     pub(crate) fn answer_reads(&mut self) {
-        for read in self.state.reads.take_ready(self.state.applied) {
+        let applied = if is(Broken::ReadBeforeApply) { u64::MAX } else { self.state.applied };
+        for read in self.state.reads.take_ready(applied) {
             self.answer_read(read.caller, &read.request);
         }
     }
@@ -217,12 +220,30 @@ impl Node {
         // What raft does not take now stays, and is offered at the next turn. A turn takes no
         // more than one batch may hold.
         let mut room = limits::RAFT_BATCH_BYTES;
+        let mut early = Vec::new();
         while let Some((sequence, command)) = self.state.proposals.next_unsent() {
-            if room == 0 || !raft.propose(command.to_vec()) {
-                return;
+            let command = command.to_vec();
+            if room == 0 || !raft.propose(command.clone()) {
+                break;
             }
             room = room.saturating_sub(command.len());
             self.state.proposals.sent(sequence, term);
+            if is(Broken::ReplyBeforeCommit) {
+                early.push((sequence, command));
+            }
+        }
+        for (sequence, command) in early {
+            self.reply_early(sequence, &command);
+        }
+    }
+
+    /// Answers a write that may yet be lost: only if the rule against it is left out.
+    fn reply_early(&mut self, sequence: u64, command: &[u8]) {
+        if let (Ok(command), Some(caller)) =
+            (Command::decode(command), self.state.proposals.applied(sequence))
+        {
+            let result = crate::apply::apply(&mut self.state.store.clone(), &command.op);
+            self.answer(caller, result);
         }
     }
 
@@ -261,6 +282,17 @@ impl Node {
         // A burst of them must not grow into one batch that the log cannot take.
         self.run_raft();
     }
+}
+
+/// A watch as the client wants it, unless the rule that it begins there is left out.
+fn shift_watch(mut message: ClientMessage) -> ClientMessage {
+    if let ClientMessage::Watch(WatchRequest::Create(create)) = &mut message
+        && create.start_revision > 1
+    {
+        create.start_revision += i64::from(is(Broken::WatchSkips));
+        create.start_revision -= i64::from(is(Broken::WatchDoubles));
+    }
+    message
 }
 
 /// A peer's command passes the same checks as a client's.

@@ -4,10 +4,13 @@
 use api::frame::{PeerBody, encode_body};
 use api::identity::RaftId;
 use api::kv::{PutRequest, RequestOp, TxnRequest};
+use api::session::Request;
 use raft::eraftpb::{Entry, EntryType, HardState, Message, MessageType};
 use raft_prost::Message as _;
 use wal::Record;
 
+#[cfg(feature = "broken")]
+pub use crate::broken::{Broken, break_by};
 use crate::command::{Command, Op, RequestId};
 use crate::identity::slot;
 use crate::node::Node;
@@ -215,4 +218,68 @@ impl Node {
         let hash = self.state.store.hash(0).expect("the newest revision is always there");
         (hash.revision, hash.hash)
     }
+    /// Where raft is on this member, once its cluster has formed.
+    #[must_use]
+    pub fn raft_view(&self) -> Option<RaftView> {
+        let raft = self.raft.as_ref()?;
+        Some(RaftView {
+            id: self.me()?.1.0,
+            term: raft.term(),
+            leads: raft.is_leader(),
+            alone: raft.voters().len() == 1,
+            commit: raft.commit(),
+            last: raft.log().last(),
+            changed: raft.log().take_changed(),
+            applied: self.state.applied,
+            revision: self.state.store.revision(),
+        })
+    }
+
+    /// The term and the content of an entry of this member's log.
+    #[must_use]
+    pub fn entry(&self, index: u64) -> Option<(u64, &[u8])> {
+        let entry = self.raft.as_ref()?.log().entry(index)?;
+        Some((entry.term, &entry.data))
+    }
+
+    /// The hash of all that was in the store at a revision, if it is there.
+    #[must_use]
+    pub fn store_hash_at(&self, revision: i64) -> Option<u32> {
+        self.state.store.hash(revision).ok().map(|hash| hash.hash)
+    }
+}
+
+/// What a member's raft shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RaftView {
+    /// Its raft id.
+    pub id: u64,
+    /// Its term.
+    pub term: u64,
+    /// It leads.
+    pub leads: bool,
+    /// It is the only voter.
+    pub alone: bool,
+    /// It knows that entries are committed up to here.
+    pub commit: u64,
+    /// Its log ends here.
+    pub last: u64,
+    /// The lowest index of its log that changed since the last view.
+    pub changed: u64,
+    /// Its store holds the entries up to here.
+    pub applied: u64,
+    /// Its store's revision.
+    pub revision: i64,
+}
+
+/// What an entry asks of the store: who asked (a run's nonce and its count), and for what.
+#[must_use]
+pub fn request_of(entry: &[u8]) -> Option<((u64, u64), Request)> {
+    let command = Command::decode(entry).ok()?;
+    let request = match command.op {
+        Op::Put(put) => Request::Put(put),
+        Op::DeleteRange(delete) => Request::DeleteRange(delete),
+        Op::Txn(txn) => Request::Txn(txn),
+    };
+    Some(((command.id.nonce, command.id.sequence), request))
 }

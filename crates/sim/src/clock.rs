@@ -2,6 +2,41 @@
 
 use std::collections::BTreeMap;
 
+/// The clock of one host: it may run fast or slow, and jump ahead. It never goes back, as the
+/// clocks that hosts use for a node never do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HostClock {
+    /// At this time of the simulation …
+    real: u64,
+    /// … it showed this.
+    local: u64,
+    /// Thousandths of the simulation's speed.
+    pub(crate) rate: u64,
+}
+
+impl Default for HostClock {
+    fn default() -> Self {
+        Self { real: 0, local: 0, rate: 1000 }
+    }
+}
+
+impl HostClock {
+    /// What it shows at a time of the simulation.
+    pub(crate) fn local(&self, now: u64) -> u64 {
+        self.local + now.saturating_sub(self.real) * self.rate / 1000
+    }
+
+    /// The first time of the simulation at which it shows this.
+    pub(crate) fn real(&self, local: u64) -> u64 {
+        self.real + (local.saturating_sub(self.local) * 1000).div_ceil(self.rate)
+    }
+
+    /// Jumps ahead and goes on at another rate.
+    pub(crate) fn set(&mut self, now: u64, jump: u64, rate: u64) {
+        *self = Self { real: now, local: self.local(now) + jump, rate: rate.max(1) };
+    }
+}
+
 /// Something that is going to happen.
 #[derive(Clone, Debug)]
 pub(crate) enum Event {
@@ -19,6 +54,8 @@ pub(crate) enum Event {
     ToConsole { console: String, bytes: Vec<u8> },
     /// The disk has finished what it was given up to now.
     Synced { place: String, life: u64 },
+    /// The process at a place has ended.
+    Ended { place: String, life: u64 },
     /// The hub has kept whose name this is.
     Saved { name: String },
 }
@@ -34,6 +71,7 @@ impl Event {
             Self::ToHub { .. }
             | Self::Closed { .. }
             | Self::ToConsole { .. }
+            | Self::Ended { .. }
             | Self::Saved { .. } => None,
         }
     }

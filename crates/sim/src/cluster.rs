@@ -1,6 +1,6 @@
 //! The cluster: places, a hub, and the loop that lets time pass.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use api::frame::{Frame, encode_body};
 use api::report::{MemberReport, Role};
@@ -25,11 +25,13 @@ pub struct Settings {
     pub sync_ms: u64,
     /// Names of members without a vote.
     pub learners: Vec<String>,
+    /// Disks say that they have synced and have not.
+    pub lying_disks: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { seed: 1, latency_ms: 1, sync_ms: 1, learners: Vec::new() }
+        Self { seed: 1, latency_ms: 1, sync_ms: 1, learners: Vec::new(), lying_disks: false }
     }
 }
 
@@ -54,6 +56,8 @@ pub struct Cluster {
     /// What clients were told, oldest first; whoever looks at it empties it. The first is the
     /// place's or the console's name.
     pub replies: Vec<(String, ServerMessage)>,
+    /// The places whose node got something since somebody looked; who looks empties it.
+    pub touched: BTreeSet<String>,
 }
 
 impl Cluster {
@@ -72,6 +76,7 @@ impl Cluster {
             net,
             trace: Trace::default(),
             replies: Vec::new(),
+            touched: BTreeSet::new(),
         }
     }
 
@@ -108,6 +113,12 @@ impl Cluster {
     #[must_use]
     pub fn is_running(&self, place: &str) -> bool {
         self.node(place).is_some()
+    }
+
+    /// Whether a place does nothing while time goes on.
+    #[must_use]
+    pub fn is_frozen(&self, place: &str) -> bool {
+        self.places.get(place).is_some_and(|place| place.frozen)
     }
 
     /// The client at a place, or a console, says something. False if there is neither.
@@ -172,9 +183,12 @@ impl Cluster {
     /// The next thing happens, if that is no later than `until`.
     pub fn step(&mut self, until: u64) -> bool {
         let (mut wake, mut who) = (u64::MAX, None);
-        for (name, place) in self.places.iter().filter(|(_, place)| !place.frozen) {
+        for (name, place) in self.places.iter() {
+            if place.frozen || place.ending {
+                continue;
+            }
             let Some(running) = &place.running else { continue };
-            let at = running.node.wake_at().max(self.agenda.now);
+            let at = place.clock.real(running.node.wake_at()).max(self.agenda.now);
             if at < wake {
                 (wake, who) = (at, Some(name.clone()));
             }
@@ -216,6 +230,7 @@ impl Cluster {
             Event::LinkDown { place, conn, again } => self.link_down(&place, conn, again),
             Event::ToConsole { console, bytes } => self.at_console(&console, &bytes),
             Event::Synced { place, life } => self.synced(&place, life),
+            Event::Ended { place, life } => self.ended(&place, life),
             Event::Saved { name } => self.hub_input(relay::Input::Saved { name }),
         }
     }

@@ -100,6 +100,21 @@ impl Cluster {
         self.agenda.after(self.settings.latency_ms, Event::ToHub { conn, bytes });
     }
 
+    /// A console goes away.
+    pub fn drop_console(&mut self, name: &str) {
+        let gone = End::Console(name.into());
+        let conns = self.hub.ends.iter().filter(|(_, end)| **end == gone).map(|(conn, _)| *conn);
+        for conn in conns.collect::<Vec<_>>() {
+            self.agenda.after(self.settings.latency_ms, Event::Closed { conn });
+        }
+    }
+
+    /// Whether the hub's process runs.
+    #[must_use]
+    pub fn hub_runs(&self) -> bool {
+        self.hub.relay.is_some()
+    }
+
     pub(crate) fn connect(&mut self, name: &str, life: u64) {
         let Some(place) = self.places.get_mut(name) else { return };
         let wants = place.wants_link;
@@ -177,10 +192,11 @@ impl Cluster {
                     self.agenda.after(latency, Event::ToMember { place, conn: Some(conn), bytes });
                 }
                 Some(label) => {
-                    for delay in self.net.pass(&label, frame) {
+                    for arrival in self.net.pass(self.agenda.now, &label, frame) {
                         let (place, bytes) = (place.clone(), bytes.clone());
-                        let event = Event::ToMember { place, conn: Some(conn), bytes };
-                        self.agenda.after(latency + delay, event);
+                        let conn = (!arrival.across).then_some(conn);
+                        let event = Event::ToMember { place, conn, bytes };
+                        self.agenda.after(latency + arrival.delay, event);
                     }
                 }
             },

@@ -15,12 +15,16 @@ pub mod clock;
 pub mod cluster;
 pub mod disk;
 mod hub;
+pub mod invariants;
+pub mod model;
 pub mod net;
 mod place;
 pub mod random;
 mod request;
 pub mod script;
 pub mod trace;
+pub mod truth;
+pub mod vopr;
 
 pub use cluster::{Cluster, Settings};
 pub use place::Started;

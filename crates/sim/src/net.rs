@@ -1,5 +1,7 @@
 //! What happens to frames between members on their way: by rule, for scripts, or by chance.
 
+use std::collections::BTreeMap;
+
 use crate::clock::Event;
 use crate::cluster::Cluster;
 use crate::random::Random;
@@ -58,6 +60,8 @@ pub struct Faults {
     pub late: u64,
     /// How late at most, in milliseconds.
     pub late_ms: u64,
+    /// A late one comes by whatever link its receiver then has: across restarts, too.
+    pub across: u64,
 }
 
 /// A frame that waits.
@@ -75,11 +79,45 @@ pub struct Net {
     rules: Vec<(Filter, Deed)>,
     pub(crate) held: Vec<Held>,
     random: Random,
+    /// Bytes in a millisecond that reach these places at most.
+    throttles: BTreeMap<String, u64>,
+    /// When what goes to a throttled place before has arrived.
+    busy: BTreeMap<String, u64>,
+    /// Frames that were lost, doubled or late by chance.
+    pub injected: u64,
 }
+
+/// When and how a frame arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    /// So much later than usual.
+    pub(crate) delay: u64,
+    /// By whatever link its receiver then has.
+    pub(crate) across: bool,
+}
+
+const ON_TIME: Arrival = Arrival { delay: 0, across: false };
 
 impl Net {
     pub(crate) fn new(random: Random) -> Self {
-        Self { faults: Faults::default(), rules: Vec::new(), held: Vec::new(), random }
+        Self {
+            faults: Faults::default(),
+            rules: Vec::new(),
+            held: Vec::new(),
+            random,
+            throttles: BTreeMap::new(),
+            busy: BTreeMap::new(),
+            injected: 0,
+        }
+    }
+
+    /// No more than so many bytes in a millisecond reach a place; `None` lifts that.
+    pub fn throttle(&mut self, place: &str, bytes_a_ms: Option<u64>) {
+        self.busy.remove(place);
+        match bytes_a_ms {
+            Some(rate) => self.throttles.insert(place.into(), rate.max(1)),
+            None => self.throttles.remove(place),
+        };
     }
 
     /// From now on this happens to frames that fit. The newest rule that fits counts.
@@ -97,37 +135,56 @@ impl Net {
         self.rules.clear();
     }
 
-    /// The delays after which a frame arrives, beyond the usual: none, one or several.
-    pub(crate) fn pass(&mut self, label: &Label, bytes: &[u8]) -> Vec<u64> {
+    /// How often and when a frame arrives.
+    pub(crate) fn pass(&mut self, now: u64, label: &Label, bytes: &[u8]) -> Vec<Arrival> {
+        let mut arrivals = self.arrivals(label, bytes);
+        if let Some(rate) = self.throttles.get(&label.to) {
+            let free = self.busy.entry(label.to.clone()).or_default();
+            *free = now.max(*free) + bytes.len() as u64 / rate;
+            let wait = *free - now;
+            arrivals.iter_mut().for_each(|arrival| arrival.delay += wait);
+        }
+        arrivals
+    }
+
+    fn arrivals(&mut self, label: &Label, bytes: &[u8]) -> Vec<Arrival> {
         let rule = self.rules.iter().rev().find(|(filter, _)| filter.fits(label));
         match rule.map(|(_, deed)| *deed) {
             None => self.by_chance(),
             Some(Deed::Drop) => Vec::new(),
-            Some(Deed::Double) => vec![0, 0],
-            Some(Deed::Delay(delay)) => vec![delay],
+            Some(Deed::Double) => vec![ON_TIME, ON_TIME],
+            Some(Deed::Delay(delay)) => vec![Arrival { delay, across: false }],
             Some(deed @ (Deed::Hold | Deed::Keep)) => {
                 self.held.push(Held { label: label.clone(), bytes: bytes.to_vec() });
-                if deed == Deed::Keep { vec![0] } else { Vec::new() }
+                if deed == Deed::Keep { vec![ON_TIME] } else { Vec::new() }
             }
         }
     }
 
-    fn by_chance(&mut self) -> Vec<u64> {
-        let Faults { drop, double, late, late_ms } = self.faults;
+    fn by_chance(&mut self) -> Vec<Arrival> {
+        let Faults { drop, double, late, late_ms, across } = self.faults;
         if drop + double + late == 0 {
-            return vec![0];
+            return vec![ON_TIME];
         }
         if self.random.in_1000(drop) {
+            self.injected += 1;
             return Vec::new();
         }
-        let mut delays = vec![0];
+        let mut arrivals = vec![ON_TIME];
         if self.random.in_1000(late) {
-            delays[0] = self.random.between(1, late_ms);
+            arrivals[0] = self.late(late_ms, across);
         }
         if self.random.in_1000(double) {
-            delays.push(self.random.between(0, late_ms));
+            let again = self.late(late_ms, across);
+            arrivals.push(again);
         }
-        delays
+        arrivals
+    }
+
+    fn late(&mut self, late_ms: u64, across: u64) -> Arrival {
+        self.injected += 1;
+        let delay = self.random.between(1, late_ms);
+        Arrival { delay, across: across > 0 && self.random.in_1000(across) }
     }
 
     /// Takes the frames that wait and fit.

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use api::identity::Incarnation;
 use api::report::MemberReport;
 use node::{Input, Node, Output, Timing};
-use storage::{Crash, Log, MemFile};
+use storage::{Crash, Fault};
 
-use crate::clock::Event;
+use crate::clock::{Event, HostClock};
 use crate::cluster::Cluster;
-use crate::disk::Disk;
+use crate::disk::{Disk, DiskLog};
 
 /// How a start ended.
 pub type Started = Result<(), String>;
@@ -30,9 +30,15 @@ pub(crate) struct Place {
     pub(crate) waiting: Vec<Event>,
     /// The disk finishes nothing.
     pub(crate) sync_held: bool,
+    /// Its process is just ending: the node does nothing more, and can still be looked at.
+    pub(crate) ending: bool,
     /// A sync is due that the disk does not finish.
     pub(crate) sync_due: bool,
     pub(crate) report: Option<MemberReport>,
+    /// How time passes here.
+    pub(crate) clock: HostClock,
+    /// How long its disk takes to sync, if not as long as all others.
+    pub(crate) sync_ms: Option<u64>,
 }
 
 /// A node and its host.
@@ -40,7 +46,7 @@ pub(crate) struct Running {
     /// Counts the starts of everything in the cluster: events of an earlier run are void.
     pub(crate) life: u64,
     pub(crate) node: Node,
-    pub(crate) log: Log<MemFile>,
+    pub(crate) log: DiskLog,
     /// Its connection to the hub; also its link's number.
     pub(crate) conn: Option<u64>,
 }
@@ -59,7 +65,10 @@ impl Place {
             waiting: Vec::new(),
             sync_held: false,
             sync_due: false,
+            ending: false,
             report: None,
+            clock: HostClock::default(),
+            sync_ms: None,
         }
     }
 
@@ -94,12 +103,14 @@ impl Cluster {
             timing: Timing::default(),
         };
         let (log, recovered) = place.disk.open(log_id).map_err(|error| error.to_string())?;
-        let node = Node::new(config, self.agenda.now, &recovered).map_err(|e| e.to_string())?;
+        let now = place.clock.local(self.agenda.now);
+        let node = Node::new(config, now, &recovered).map_err(|e| e.to_string())?;
         self.lives += 1;
         let life = self.lives;
         (place.sync_due, place.report) = (false, None);
         place.running = Some(Running { life, node, log, conn: None });
         self.agenda.after(0, Event::Connect { place: name.into(), life });
+        self.touched.insert(name.into());
         self.drain(name);
         Ok(())
     }
@@ -149,6 +160,64 @@ impl Cluster {
         }
     }
 
+    /// The disk of a place takes this long to sync from now on.
+    pub fn slow_disk(&mut self, name: &str, sync_ms: Option<u64>) {
+        if let Some(place) = self.places.get_mut(name) {
+            place.sync_ms = sync_ms;
+        }
+    }
+
+    /// One of the next calls to the disk of a place goes wrong.
+    pub fn fail_disk(&mut self, name: &str, after: u64, fault: Fault) {
+        if let Some(place) = self.places.get(name) {
+            place.disk.fail(after, fault);
+        }
+    }
+
+    /// The disk of a place has no more room.
+    pub fn fill_disk(&mut self, name: &str) {
+        if let Some(place) = self.places.get(name) {
+            place.disk.fill();
+        }
+    }
+
+    /// The disk of a place fails no more.
+    pub fn mend_disk(&mut self, name: &str) {
+        if let Some(place) = self.places.get(name) {
+            place.disk.mend();
+        }
+    }
+
+    /// Turns over one bit of what the directory of a place holds.
+    pub fn flip(&mut self, name: &str, at: u64, bit: u8) {
+        if let Some(place) = self.places.get(name) {
+            place.disk.flip(at, bit);
+        }
+    }
+
+    /// The clock of a place goes so many thousandths as fast as the others from now on.
+    pub fn pace(&mut self, name: &str, rate: u64) {
+        let now = self.agenda.now;
+        if let Some(place) = self.places.get_mut(name) {
+            place.clock.set(now, 0, rate);
+        }
+    }
+
+    /// The clock of a place jumps ahead.
+    pub fn jump(&mut self, name: &str, by_ms: u64) {
+        let now = self.agenda.now;
+        if let Some(place) = self.places.get_mut(name) {
+            let rate = place.clock.rate;
+            place.clock.set(now, by_ms, rate);
+        }
+    }
+
+    /// Which run of a place this is, of all runs in the cluster, if it runs.
+    #[must_use]
+    pub fn life(&self, name: &str) -> Option<u64> {
+        Some(self.places.get(name)?.running.as_ref()?.life)
+    }
+
     /// The place does nothing while time goes on, until it thaws.
     pub fn freeze(&mut self, name: &str) {
         if let Some(place) = self.places.get_mut(name) {
@@ -181,15 +250,42 @@ impl Cluster {
             return;
         }
         let Some(running) = place.in_life(life) else { return };
-        let number = running.log.sync().expect("a disk of memory does not fail");
+        let number = match self.settings.lying_disks {
+            true => running.log.next() - 1,
+            false => match running.log.sync() {
+                Ok(number) => number,
+                Err(_) => return self.disk_failed(name),
+            },
+        };
         self.input(name, Input::Persisted { number });
+    }
+
+    /// A failed disk ends the process on it, as it does on every host.
+    fn disk_failed(&mut self, name: &str) {
+        self.trace.disk_failed(self.agenda.now, name);
+        self.end(name);
+    }
+
+    /// The process at a place ends at this moment, after what else happens in this step.
+    fn end(&mut self, name: &str) {
+        let Some(place) = self.places.get_mut(name) else { return };
+        place.ending = true;
+        let life = place.running.as_ref().map_or(0, |running| running.life);
+        self.agenda.after(0, Event::Ended { place: name.into(), life });
+    }
+
+    pub(crate) fn ended(&mut self, name: &str, life: u64) {
+        if self.places.get_mut(name).is_some_and(|place| place.in_life(life).is_some()) {
+            self.stop(name);
+        }
     }
 
     /// Hands an input to the node at a place. False if none runs there.
     pub(crate) fn input(&mut self, name: &str, input: Input<'_>) -> bool {
-        let now = self.agenda.now;
-        let running = self.places.get_mut(name).and_then(|place| place.running.as_mut());
-        let Some(running) = running else { return false };
+        let Some(place) = self.places.get_mut(name) else { return false };
+        let now = place.clock.local(self.agenda.now);
+        let Some(running) = place.running.as_mut().filter(|_| !place.ending) else { return false };
+        self.touched.insert(name.into());
         running.node.handle(now, input);
         self.drain(name);
         true
@@ -198,7 +294,8 @@ impl Cluster {
     /// Does what the node at a place wants done.
     pub(crate) fn drain(&mut self, name: &str) {
         loop {
-            let running = self.places.get_mut(name).and_then(|place| place.running.as_mut());
+            let place = self.places.get_mut(name).filter(|place| !place.ending);
+            let running = place.and_then(|place| place.running.as_mut());
             let Some(output) = running.and_then(|running| running.node.poll()) else { return };
             self.trace.output(self.agenda.now, name, &output);
             self.carry_out(name, output);
@@ -216,9 +313,11 @@ impl Cluster {
                 }
             }
             Output::Persist(batch) => {
-                running.log.append(&batch).expect("the node keeps the log's rules");
+                if running.log.append(&batch).is_err() {
+                    return self.disk_failed(name);
+                }
                 let event = Event::Synced { place: name.into(), life: running.life };
-                self.agenda.after(self.settings.sync_ms, event);
+                self.agenda.after(place.sync_ms.unwrap_or(self.settings.sync_ms), event);
             }
             Output::Reply { session: _, body } => {
                 let message = api::frame::decode_body(&body).expect("a node's own message");
@@ -226,7 +325,7 @@ impl Cluster {
             }
             Output::Report(report) => place.report = Some(report),
             Output::Formed(_) => {}
-            Output::Left | Output::Halt(_) => self.stop(name),
+            Output::Left | Output::Halt(_) => self.end(name),
             Output::Close { .. } => unreachable!("all links here are to relays"),
         }
     }
@@ -236,7 +335,7 @@ impl Cluster {
         self.disconnect(name);
         if let Some(place) = self.places.get_mut(name) {
             place.running = None;
-            place.frozen = false;
+            (place.frozen, place.ending) = (false, false);
             place.waiting.clear();
         }
     }

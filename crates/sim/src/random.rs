@@ -30,3 +30,30 @@ impl Random {
         self.next_u64() % 1000 < cases
     }
 }
+
+/// A hash of what comes in, in order; the same everywhere. Not for anything secret.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Digest(u64);
+
+impl Digest {
+    /// Takes a number in.
+    pub fn number(&mut self, number: u64) {
+        self.0 = Random::new(self.0 ^ number).next_u64();
+    }
+
+    /// Takes bytes in, and how many.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.number(bytes.len() as u64);
+        for chunk in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            self.number(u64::from_le_bytes(word));
+        }
+    }
+
+    /// The hash of all that came in.
+    #[must_use]
+    pub fn value(&self) -> u64 {
+        self.0
+    }
+}

@@ -251,6 +251,7 @@ impl Runner {
             latency_ms: number(args, "latency")?.unwrap_or(defaults.latency_ms),
             sync_ms: number(args, "sync")?.unwrap_or(defaults.sync_ms),
             learners: list(args.take_key("learners")),
+            lying_disks: false,
         };
         *self = Self::default();
         self.cluster = Cluster::new(settings);

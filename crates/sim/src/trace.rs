@@ -18,8 +18,10 @@ use api::frame::{Attachee, Frame, Hello, PeerBody, Presence, Route, decode_body}
 use api::report::{MemberReport, Role};
 use api::session::ServerMessage;
 use node::{Output, testing};
+use wal::Record;
 
 use crate::net::Label;
+use crate::random::Digest;
 use crate::request::show_reply;
 
 /// Groups of lines that a trace shows or leaves out.
@@ -72,6 +74,8 @@ pub struct Trace {
     steps: (u64, u64),
     /// Frames that members have sent each other.
     pub frames: u64,
+    /// All that nodes wanted done, and when.
+    digest: Digest,
 }
 
 impl Default for Trace {
@@ -83,6 +87,7 @@ impl Default for Trace {
             roles: BTreeMap::new(),
             steps: (0, 0),
             frames: 0,
+            digest: Digest::default(),
         }
     }
 }
@@ -123,6 +128,9 @@ impl Trace {
 
     /// A node wants something done.
     pub(crate) fn output(&mut self, now: u64, place: &str, output: &Output) {
+        self.digest.number(now);
+        self.digest.bytes(place.as_bytes());
+        digest_output(&mut self.digest, output);
         match output {
             Output::Send { frame, .. } => self.sent(now, place, frame),
             Output::Persist(batch) => self.line(now, place, Kind::Persist, |trace| {
@@ -141,6 +149,22 @@ impl Trace {
                 self.line(now, place, Kind::Role, |_| format!("halts: {reason}"));
             }
         }
+    }
+
+    /// A disk failed, and the process on it ended.
+    pub(crate) fn disk_failed(&mut self, now: u64, place: &str) {
+        self.line(now, place, Kind::Role, |_| "ends: its disk failed".into());
+    }
+
+    /// Something from outside happened to the cluster.
+    pub fn remark(&mut self, now: u64, text: &str) {
+        self.line(now, "*", Kind::Role, |_| text.into());
+    }
+
+    /// A hash of all that nodes wanted done so far, and when.
+    #[must_use]
+    pub fn hash(&self) -> u64 {
+        self.digest.value()
     }
 
     /// A client is told something.
@@ -247,6 +271,31 @@ impl Trace {
             Err(_) => vec!["?".into()],
         };
         Some(Label { from, to: place.into(), kinds })
+    }
+}
+
+fn digest_output(digest: &mut Digest, output: &Output) {
+    match output {
+        Output::Send { frame, .. } => digest.bytes(frame),
+        Output::Persist(batch) => {
+            digest.number(batch.number);
+            for record in &batch.records {
+                match record {
+                    Record::Append { index, payload } => {
+                        digest.number(*index);
+                        digest.bytes(payload);
+                    }
+                    Record::Set { slot, value } => {
+                        digest.number(u64::from(*slot));
+                        digest.bytes(value);
+                    }
+                }
+            }
+        }
+        Output::Reply { body, .. } => digest.bytes(body),
+        Output::Report(report) => digest.bytes(show_role(report).as_bytes()),
+        Output::Halt(reason) | Output::Close { reason, .. } => digest.bytes(reason.as_bytes()),
+        Output::Formed(_) | Output::Left => {}
     }
 }
 

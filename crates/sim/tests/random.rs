@@ -111,7 +111,8 @@ impl Life {
 
     fn trouble(&mut self) {
         assert!(self.cluster.run_to(1000, Cluster::is_led), "it forms within a second");
-        self.cluster.net.faults = Faults { drop: 20, double: 30, late: 50, late_ms: 200 };
+        self.cluster.net.faults =
+            Faults { drop: 20, double: 30, late: 50, late_ms: 200, across: 0 };
         let end = self.cluster.now() + TROUBLE_MS;
         while self.cluster.now() < end {
             let pause = self.random.between(1, 80);

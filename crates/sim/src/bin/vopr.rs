@@ -1,0 +1,149 @@
+//! Lives of clusters, from the command line: `cargo xtask vopr` runs this.
+//!
+//! ```text
+//!  vopr one SEED                  one life, told
+//!  vopr minutes N from SEED       lives for so long
+//!  vopr lives N from SEED         so many lives
+//!  vopr mutants                   each broken build, until lives notice
+//! ```
+//!
+//! Exit codes: 0 all went well, 127 a crash, 128 not alive, 129 not safe.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use kvorum_sim::trace::Kind;
+use kvorum_sim::vopr::mutants::{MUTANTS, Mutant};
+use kvorum_sim::vopr::{Failure, Outcome, Plan, Tally, live_with};
+
+const CRASH: u8 = 127;
+const LIVENESS: u8 = 128;
+const SAFETY: u8 = 129;
+
+/// Progress is shown this often.
+const PROGRESS: Duration = Duration::from_secs(10);
+
+/// So much of a life is told when it ended badly.
+const LINES: usize = 150;
+
+const KINDS: [Kind; 6] =
+    [Kind::Forward, Kind::Hello, Kind::Hub, Kind::Raft, Kind::Reply, Kind::Role];
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let number = |text: &str| text.parse::<u64>().ok();
+    match words.as_slice() {
+        ["one", seed] => number(seed).map(one),
+        ["minutes", minutes, "from", seed] => number(minutes).zip(number(seed)).map(|(n, seed)| {
+            let end = Instant::now() + Duration::from_secs(n * 60);
+            many(seed, |_| Instant::now() < end)
+        }),
+        ["lives", lives, "from", seed] => {
+            number(lives).zip(number(seed)).map(|(n, seed)| many(seed, |done| done < n))
+        }
+        ["mutants"] => Some(mutants()),
+        _ => None,
+    }
+    .unwrap_or_else(|| {
+        eprintln!("vopr one SEED | minutes N from SEED | lives N from SEED | mutants");
+        ExitCode::FAILURE
+    })
+}
+
+/// One life, with what can be told of it.
+fn one(seed: u64) -> ExitCode {
+    println!("seed {seed}: {:?}", Plan::of(seed));
+    let outcome = match catch_unwind(AssertUnwindSafe(|| live_with(seed, None, &KINDS))) {
+        Ok(outcome) => outcome,
+        Err(_) => return failed(seed, "a node crashed; what it said is above", CRASH),
+    };
+    let skip = outcome.account.len().saturating_sub(LINES);
+    if outcome.result.is_err() {
+        println!("the last {LINES} lines of {}:", outcome.account.len());
+        outcome.account.iter().skip(skip).for_each(|line| println!("{line}"));
+    }
+    show(&outcome.tally);
+    println!("trace hash {:016x}", outcome.hash);
+    judge(seed, &outcome)
+}
+
+/// Lives from a seed on, as long as there are to be more.
+fn many(first: u64, more: impl Fn(u64) -> bool) -> ExitCode {
+    let mut tally = Tally::default();
+    let mut shown = Instant::now();
+    for seed in (first..).take_while(|seed| more(seed - first)) {
+        match catch_unwind(|| live_with(seed, None, &[])) {
+            Ok(outcome) if outcome.result.is_ok() => tally.add(&outcome.tally),
+            // Once more, told.
+            _ => return one(seed),
+        }
+        if shown.elapsed() >= PROGRESS {
+            shown = Instant::now();
+            println!("seed {seed}: {} lives, {} virtual hours", tally.lives, hours(&tally));
+        }
+    }
+    show(&tally);
+    ExitCode::SUCCESS
+}
+
+fn judge(seed: u64, outcome: &Outcome) -> ExitCode {
+    match &outcome.result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure @ Failure::Liveness(_)) => failed(seed, &failure.to_string(), LIVENESS),
+        Err(failure @ Failure::Safety(_)) => failed(seed, &failure.to_string(), SAFETY),
+    }
+}
+
+fn failed(seed: u64, what: &str, code: u8) -> ExitCode {
+    println!("\nFAILED seed {seed}: {what}\nreplay with: cargo xtask vopr {seed}");
+    ExitCode::from(code)
+}
+
+fn mutants() -> ExitCode {
+    let mut code = ExitCode::SUCCESS;
+    for mutant in MUTANTS {
+        match noticed(mutant) {
+            Some((seed, how)) => {
+                println!(
+                    "{}: noticed at seed {seed} of {}: {how:.100}",
+                    mutant.name, mutant.within
+                );
+            }
+            None => {
+                println!("FAILED {}: not noticed in {} seeds", mutant.name, mutant.within);
+                code = ExitCode::FAILURE;
+            }
+        }
+    }
+    code
+}
+
+/// The first seed that notices, and how.
+fn noticed(mutant: &Mutant) -> Option<(u64, String)> {
+    (0..mutant.within).find_map(|seed| match catch_unwind(|| live_with(seed, Some(mutant), &[])) {
+        Ok(outcome) => outcome.result.err().map(|failure| (seed, failure.to_string())),
+        Err(_) => Some((seed, "a crash".into())),
+    })
+}
+
+fn hours(tally: &Tally) -> String {
+    format!("{:.1}", tally.virtual_ms as f64 / 3_600_000.0)
+}
+
+fn show(tally: &Tally) {
+    for (fault, times) in &tally.faults {
+        println!("{times:>9} {fault}");
+    }
+    println!("{:>9} steps", tally.steps);
+    println!("{:>9} requests answered, {} failed", tally.answered, tally.failed);
+    println!("{:>9} entries committed, {} events told", tally.committed, tally.events);
+    // The last line is read by `cargo xtask test --long vopr`.
+    println!(
+        "{} lives, {} virtual hours, {} faults injected",
+        tally.lives,
+        hours(tally),
+        tally.injected()
+    );
+}

@@ -1,0 +1,205 @@
+//! Strict serializability: there is one order of all requests that gives each the answer that it
+//! got, and in which a request that began after another was answered comes after it. Of single
+//! keys this is linearizability.
+//!
+//! # Why this check is complete
+//!
+//! In general such an order has to be searched for, which takes exponential time. A store with
+//! revisions gives it away:
+//!
+//! 1. The committed log is an order of all writes. That it is only one is what raft's own
+//!    properties say, and they are checked beside this one (`state_machine_safety`). Each write
+//!    of this workload is like no other (its value, or the end of its range, holds its number),
+//!    so an entry tells whose it is. A write that is in no log never happened, one that is in it
+//!    twice happened twice: both can be seen, whatever its client was told.
+//! 2. A read, a transaction that only reads and a write that changes nothing answer with the
+//!    revision of the state that they saw. So their place is between the write that made this
+//!    revision and the next one; where there does not matter, for nothing changes there.
+//! 3. So all places are known, and an order exists if and only if
+//!    - every answer is the one of the model at its place ([`answered`](History::answered)), and
+//!    - no request has a place before one that was answered before it began.
+//!
+//! For the second half each request notes, when it begins, the newest committed revision: its
+//! *floor*. Whatever was answered before has a place at or below the floor, since only what is
+//! committed is answered (the first half shows that). So a read must have its revision at or
+//! above its floor, and a write must make a revision above it. This asks for a little more than
+//! clients could notice: a read must see what is committed already though nobody was told. A
+//! read by ReadIndex does.
+//!
+//! *Unknown* fates: a request that ended with an error, with its session, or never, may have
+//! happened at any time after it began. If it is in the log, it must be above its floor like any
+//! other; if not, nothing follows.
+//!
+//! Serializable reads may be old: they must be right at the revision that they name, and no more.
+
+use std::collections::BTreeMap;
+
+use api::Error;
+use api::frame::encode_body;
+use api::session::{Request, Response};
+
+use super::{Check, ensure};
+use crate::model::bare;
+use crate::truth::{Committed, Truth};
+
+const NAME: &str = "strict_serializability";
+
+/// What a request is to this property.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sort {
+    Write,
+    Read,
+    Serializable,
+}
+
+#[derive(Debug)]
+struct Asked {
+    client: String,
+    request: Request,
+    sort: Sort,
+    floor: i64,
+}
+
+/// All requests of all clients.
+#[derive(Debug, Default)]
+pub struct History {
+    last: u64,
+    open: BTreeMap<u64, Asked>,
+    /// By content: the floor of each write that was ever asked for.
+    writes: BTreeMap<Vec<u8>, i64>,
+    /// How many were answered.
+    pub answered: u64,
+    /// Requests that ended with an error.
+    pub failed: u64,
+    /// The last of them, and its error.
+    last_error: Option<(u64, Error)>,
+}
+
+impl History {
+    /// The number of the next request.
+    #[must_use]
+    pub fn next(&self) -> u64 {
+        self.last + 1
+    }
+
+    /// A client asks. The number of its request.
+    pub fn ask(&mut self, client: &str, request: Request, truth: &Truth) -> u64 {
+        self.last += 1;
+        let (sort, floor) = (sort(&request), truth.model().revision());
+        if sort == Sort::Write {
+            self.writes.insert(encode_body(&request), floor);
+        }
+        self.open.insert(self.last, Asked { client: client.into(), request, sort, floor });
+        self.last
+    }
+
+    /// Whether a request has no answer yet.
+    #[must_use]
+    pub fn is_open(&self, id: u64) -> bool {
+        self.open.contains_key(&id)
+    }
+
+    /// The error of a request, if it was the last that ended with one.
+    #[must_use]
+    pub fn error_of(&self, id: u64) -> Option<&Error> {
+        self.last_error.as_ref().filter(|(last, _)| *last == id).map(|(_, error)| error)
+    }
+
+    /// The session of a client is over: nobody will tell it any more.
+    pub fn lost(&mut self, client: &str) {
+        self.open.retain(|_, asked| asked.client != client);
+    }
+
+    /// An entry is committed for the first time.
+    ///
+    /// # Errors
+    /// If nobody asked for it, or it comes before something that was answered before it began.
+    pub fn committed(&self, index: u64, entry: &Committed) -> Check {
+        let Some((request, _)) = &entry.command else { return Ok(()) };
+        let floor = self.writes.get(&encode_body(request));
+        let (before, after) = entry.revisions;
+        ensure(floor.is_some(), NAME, || format!("nobody asked for entry {index}: {request:?}"))?;
+        ensure(floor.is_none_or(|floor| before >= *floor), NAME, || {
+            format!("entry {index} makes revision {after} after {floor:?} was there: {request:?}")
+        })
+    }
+
+    /// A request is answered.
+    ///
+    /// # Errors
+    /// If the answer is wrong where the request has its place, or its place is too early.
+    pub fn answered(
+        &mut self,
+        client: &str,
+        id: u64,
+        result: Result<Response, Error>,
+        truth: &Truth,
+    ) -> Check {
+        let Some(asked) = self.open.remove(&id) else {
+            let text = format!("{client} was answered twice, or never asked #{id}: {result:?}");
+            return Err(super::Violation { property: NAME, text });
+        };
+        let response = match result {
+            Ok(response) => bare(response),
+            Err(error) => {
+                self.failed += 1;
+                self.last_error = Some((id, error.clone()));
+                return refused(&asked, &error);
+            }
+        };
+        self.answered += 1;
+        match asked.sort {
+            Sort::Write => wrote(client, &asked, &response, truth),
+            Sort::Read | Sort::Serializable => read(client, &asked, response, truth),
+        }
+    }
+}
+
+fn wrote(client: &str, asked: &Asked, response: &Response, truth: &Truth) -> Check {
+    let request = &asked.request;
+    let right = truth.place_of(request).and_then(|entry| entry.command.as_ref());
+    ensure(right.is_some(), NAME, || {
+        format!("{client} was told of {request:?}, which is not committed: {response:?}")
+    })?;
+    ensure(right.is_none_or(|(_, right)| right == response), NAME, || {
+        format!("{client} was told {response:?}, not {right:?}")
+    })
+}
+
+fn read(client: &str, asked: &Asked, mut response: Response, truth: &Truth) -> Check {
+    let (request, floor) = (&asked.request, asked.floor);
+    let revision = crate::model::header(&mut response).revision;
+    ensure(asked.sort == Sort::Serializable || revision >= floor, NAME, || {
+        format!("{client} read revision {revision} when {floor} was there before it asked")
+    })?;
+    ensure(revision <= truth.model().revision(), NAME, || {
+        format!("{client} read revision {revision}, which is not there")
+    })?;
+    let right = truth.model().read_at(request, revision);
+    ensure(right == response, NAME, || {
+        format!("{client} read {response:?} by {request:?}, not {right:?}")
+    })
+}
+
+/// An error promises nothing, but for one: that a revision is not there yet.
+fn refused(asked: &Asked, error: &Error) -> Check {
+    let Request::Range(range) = &asked.request else { return Ok(()) };
+    let wrong =
+        *error == Error::FutureRev && asked.sort == Sort::Read && range.revision <= asked.floor;
+    ensure(!wrong, NAME, || {
+        format!("{} was refused revision {} of {}", asked.client, range.revision, asked.floor)
+    })
+}
+
+fn sort(request: &Request) -> Sort {
+    use api::kv::RequestOp;
+    match request {
+        Request::Range(range) if range.serializable => Sort::Serializable,
+        Request::Txn(txn) => {
+            let mut ops = txn.success.iter().chain(&txn.failure);
+            if ops.any(|op| !matches!(op, RequestOp::Range(_))) { Sort::Write } else { Sort::Read }
+        }
+        Request::Put(_) | Request::DeleteRange(_) => Sort::Write,
+        Request::Range(_) | Request::MemberList(_) | Request::Status => Sort::Read,
+    }
+}
