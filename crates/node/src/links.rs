@@ -33,7 +33,12 @@ impl Node {
     /// Shows this member on all links: it starts, or its cluster has formed.
     pub(crate) fn attach_all(&mut self) {
         let links: Vec<LinkId> = self.peers.links().collect();
-        links.into_iter().for_each(|link| self.attach(link));
+        for link in links {
+            self.attach(link);
+            if let Some(presence) = self.peers.take_early(link) {
+                self.present_itself(link, presence);
+            }
+        }
     }
 
     fn attach(&mut self, link: LinkId) {
@@ -55,10 +60,17 @@ impl Node {
     /// A frame came in. What is not one, or has no business here, is dropped: behind a relay
     /// the sender is not who holds the link. On a link to a peer it is, and loses it.
     pub(crate) fn frame(&mut self, link: LinkId, bytes: &[u8]) {
-        if !self.peers.has_link(link) || matches!(self.phase, Phase::Starting) {
+        if !self.peers.has_link(link) {
             return;
         }
         match Frame::decode(bytes) {
+            // Nothing may be said yet. Of what others say now, only this is not said again.
+            Ok(frame) if matches!(self.phase, Phase::Starting) => match frame {
+                Frame::Present(presence) if self.peers.is_direct(link) => {
+                    self.peers.keep_early(link, presence);
+                }
+                _ => {}
+            },
             Ok(frame) if self.peers.is_direct(link) => self.direct_frame(link, frame),
             Ok(frame) => self.relay_frame(link, frame),
             Err(error) => self.close(link, error.close_code(), error.to_string()),

@@ -38,6 +38,8 @@ pub(crate) struct Meeting {
     pub(crate) accepts_us: bool,
     /// When the last hello went to it.
     pub(crate) greeted_at: u64,
+    /// How often it was greeted again since it last said hello.
+    pub(crate) tries: u32,
 }
 
 /// The run of a peer that frames are exchanged with.
@@ -87,6 +89,8 @@ struct Link {
     attached: bool,
     /// On a link to a peer: the run that it says it is.
     holder: Option<(String, Boot)>,
+    /// What a peer has said of itself before this member could listen.
+    early: Option<Presence>,
 }
 
 /// All other members, and the links to them.
@@ -118,12 +122,24 @@ impl Peers {
     }
 
     pub(crate) fn link_up(&mut self, link: LinkId, kind: LinkKind) {
-        self.links.insert(link, Link { kind, attached: false, holder: None });
+        self.links.insert(link, Link { kind, attached: false, holder: None, early: None });
     }
 
     /// The other end is a peer itself, and not a relay.
     pub(crate) fn is_direct(&self, link: LinkId) -> bool {
         self.links.get(&link).is_some_and(|link| link.kind == LinkKind::Peer)
+    }
+
+    /// A peer is here before this member has started. It says so once.
+    pub(crate) fn keep_early(&mut self, link: LinkId, presence: Presence) {
+        if let Some(link) = self.links.get_mut(&link) {
+            link.early = Some(presence);
+        }
+    }
+
+    /// Who was here before.
+    pub(crate) fn take_early(&mut self, link: LinkId) -> Option<Presence> {
+        self.links.get_mut(&link)?.early.take()
     }
 
     /// A run of a peer holds this link. Gives the older links that it holds as well.
@@ -201,9 +217,18 @@ impl Peers {
             unformed: false,
             accepts_us: false,
             greeted_at: 0,
+            tries: 0,
         };
         peer.meetings.insert(boot, meeting);
         true
+    }
+
+    /// A run of a peer has said hello.
+    pub(crate) fn heard(&mut self, name: &str, boot: Boot) {
+        let peer = self.by_name.get_mut(name);
+        if let Some(meeting) = peer.and_then(|peer| peer.meetings.get_mut(&boot)) {
+            meeting.tries = 0;
+        }
     }
 
     /// A run of a peer that was told all there is to tell; it meets again if it greets again.
