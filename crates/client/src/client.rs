@@ -71,6 +71,10 @@ impl Client {
                 self.pieces.clear();
                 self.link_down(now, reason);
             }
+            Input::Leave { reason } => {
+                self.pieces.clear();
+                self.leave(now, reason);
+            }
             Input::Message { session, body } => {
                 // Whatever was under way in the session is over, also if it never ended.
                 self.pieces.remove(&session);
@@ -215,6 +219,15 @@ impl Client {
         self.watches.lost();
         for call in self.calls.lost(now, false) {
             self.fail(call, error.clone());
+        }
+    }
+
+    fn leave(&mut self, now: u64, reason: &str) {
+        let session = self.session.as_ref().map(|session| session.number);
+        let open: Vec<u64> = session.into_iter().chain(self.streams.numbers()).collect();
+        self.link_down(now, reason);
+        for session in open {
+            self.send(session, &ClientMessage::End);
         }
     }
 

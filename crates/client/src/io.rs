@@ -35,6 +35,12 @@ pub enum Input<'a> {
         /// In words, for those whose request ends by it.
         reason: &'a str,
     },
+    /// The host turns to another way. Whoever was asked by this one lives on, so what is open
+    /// there is ended; after that it is as if the link was gone.
+    Leave {
+        /// In words, for those whose request ends by it.
+        reason: &'a str,
+    },
     /// A `Frame::Server` came in.
     Message {
         /// Its session.
@@ -59,7 +65,8 @@ pub enum Input<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[must_use = "an output that is not carried out is lost"]
 pub enum Output {
-    /// Send a `Frame::Client`. Only comes while the link is up.
+    /// Send a `Frame::Client`. Only comes while the link is up, and after [`Input::Leave`] for
+    /// the link that is left.
     Send {
         /// Its session.
         session: u64,

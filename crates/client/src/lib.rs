@@ -20,7 +20,7 @@
 //!   ▲              ▲    ▲                      │                         │
 //!   │              │    │ first time           │ Lost                    │ Lost
 //!   │              │    └──────────────────────┤                         │
-//!   │ Down         │                           ▼ again                   │
+//!   │ Down, Leave  │                           ▼ again                   │
 //!   │ from         │◄─── time, or a call ─── pausing                     │
 //!   │ anywhere     │     that is new    (50 ms, then twice as            │
 //!   │              │                     long each time, up to 1 s)      │

@@ -31,6 +31,11 @@ impl Streams {
         self.0.remove(&id)
     }
 
+    /// The sessions of all streams.
+    pub(crate) fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.0.iter().map(|stream| stream.0)
+    }
+
     /// The link is gone, and all streams with it.
     pub(crate) fn end_all(&mut self) -> BTreeSet<StreamId> {
         std::mem::take(&mut self.0)

@@ -36,6 +36,8 @@ enum Command {
     Up,
     /// It is gone.
     Down { reason: String },
+    /// The host turns to another way.
+    Leave { reason: String },
     /// Time goes on to here.
     At { now: u64 },
     /// A call: `get`, `put`, `read` and `write` (transactions), `members`, `status`.
@@ -117,6 +119,7 @@ impl goldenscript::Runner for Runner {
             Command::Client => *self = Self { client: Client::new(), now: 0, wake_at: None },
             Command::Up => self.client.handle(self.now, Input::Up),
             Command::Down { reason } => self.client.handle(self.now, Input::Down { reason }),
+            Command::Leave { reason } => self.client.handle(self.now, Input::Leave { reason }),
             Command::At { now } => {
                 self.now = *now;
                 self.client.handle(self.now, Input::Wake);

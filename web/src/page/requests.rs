@@ -96,11 +96,13 @@ impl Page {
         if self.requests.with_value(|r| r.route == chosen) {
             return;
         }
+        // Whoever was asked may live on: by the old way it hears that nobody listens any more.
+        if self.requests.with_value(|r| r.route.is_some()) {
+            let reason = "the member that held the request does not serve any more";
+            self.requests.update_value(|r| r.client.handle(now(), Input::Leave { reason }));
+            self.drive();
+        }
         self.requests.update_value(|r| {
-            if r.route.is_some() {
-                let reason = "the member that held the request does not serve any more";
-                r.client.handle(now(), Input::Down { reason });
-            }
             if chosen.is_some() {
                 r.client.handle(now(), Input::Up);
             }
