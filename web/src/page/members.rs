@@ -179,7 +179,7 @@ impl Page {
     fn happen(self, name: &str, happening: Happening) {
         let Some(mut life) = self.life_untracked(name) else { return };
         let before = life.clone();
-        let duty = life.after(happening);
+        let duty = life.after(time::now_ms() as u64, happening);
         if life != before {
             self.lives.update(|lives| drop(lives.insert(name.into(), life)));
         }

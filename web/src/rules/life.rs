@@ -13,6 +13,9 @@
 
 use crate::rules::backoff;
 
+/// A member that ran so long has run well: crashes before that do not count any more.
+pub const WELL_MS: u64 = 30_000;
+
 /// Where a member keeps its data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Storage {
@@ -61,6 +64,8 @@ pub struct Life {
     pub linked: bool,
     /// Crashes since it last ran well.
     pub crashes: u32,
+    /// When this run's first report came.
+    pub runs_since: Option<u64>,
 }
 
 /// What happens to a member of this page.
@@ -108,7 +113,7 @@ pub enum Duty {
 
 impl Default for Life {
     fn default() -> Self {
-        Self { phase: Phase::Held, storage: None, linked: false, crashes: 0 }
+        Self { phase: Phase::Held, storage: None, linked: false, crashes: 0, runs_since: None }
     }
 }
 
@@ -138,14 +143,17 @@ impl Life {
         matches!(self.phase, Phase::Stopped | Phase::Paused | Phase::Halted(_) | Phase::Failed(_))
     }
 
-    /// Takes what happened and says what follows.
-    pub fn after(&mut self, happening: Happening) -> Duty {
+    /// Takes what happened at a time in milliseconds, and says what follows.
+    pub fn after(&mut self, now: u64, happening: Happening) -> Duty {
         match happening {
-            Happening::Started => self.set(Phase::Starting),
+            Happening::Started => {
+                self.runs_since = None;
+                self.set(Phase::Starting)
+            }
             Happening::Asked => self.set(Phase::Leaving),
             Happening::Resumed => self.set(Phase::Running),
             Happening::Reported if self.phase == Phase::Starting => {
-                self.crashes = 0;
+                self.runs_since = Some(now);
                 self.set(Phase::Running)
             }
             Happening::Reported => Duty::None,
@@ -162,12 +170,12 @@ impl Life {
             Happening::Halted(reason) => self.end(Phase::Halted(reason)),
             Happening::Failed { reason, again: false } => self.end(Phase::Failed(reason)),
             Happening::Failed { reason, again: true } | Happening::Crashed(reason) => {
-                self.crashed(reason)
+                self.crashed(now, reason)
             }
         }
     }
 
-    fn crashed(&mut self, reason: String) -> Duty {
+    fn crashed(&mut self, now: u64, reason: String) -> Duty {
         if self.in_memory() {
             return self.end(Phase::Lost);
         }
@@ -175,7 +183,10 @@ impl Life {
         if self.phase == Phase::Leaving {
             return self.end(Phase::Stopped);
         }
-        self.crashes += 1;
+        if self.runs_since.take().is_some_and(|since| now.saturating_sub(since) >= WELL_MS) {
+            self.crashes = 0;
+        }
+        self.crashes = self.crashes.saturating_add(1);
         self.linked = false;
         self.phase = Phase::Crashed { reason };
         Duty::StartAfter(backoff::WORKER.pause_ms(self.crashes))
@@ -199,9 +210,9 @@ mod tests {
 
     fn running() -> Life {
         let mut life = Life::default();
-        life.after(Happening::Started);
-        life.after(Happening::Stores(Storage::Files));
-        life.after(Happening::Reported);
+        life.after(0, Happening::Started);
+        life.after(0, Happening::Stores(Storage::Files));
+        life.after(0, Happening::Reported);
         assert_eq!(life.phase, Phase::Running);
         life
     }
@@ -210,38 +221,56 @@ mod tests {
     fn a_crash_starts_again_after_growing_pauses() {
         let mut life = running();
         let crash = || Happening::Crashed("trap".into());
-        assert_eq!(life.after(crash()), Duty::StartAfter(250));
-        life.after(Happening::Started);
-        assert_eq!(life.after(crash()), Duty::StartAfter(500));
-        life.after(Happening::Started);
-        life.after(Happening::Reported);
-        assert_eq!(life.after(crash()), Duty::StartAfter(250), "it ran well in between");
+        assert_eq!(life.after(1, crash()), Duty::StartAfter(250));
+        life.after(251, Happening::Started);
+        assert_eq!(life.after(252, crash()), Duty::StartAfter(500), "before any report");
+        life.after(752, Happening::Started);
+        life.after(800, Happening::Reported);
+        assert_eq!(life.after(801, crash()), Duty::StartAfter(1000), "soon after a report");
+        life.after(1801, Happening::Started);
+        life.after(2000, Happening::Reported);
+        assert_eq!(life.after(1999 + WELL_MS, crash()), Duty::StartAfter(2000));
+        life.after(4000 + WELL_MS, Happening::Started);
+        assert_eq!(life.after(9 * WELL_MS, crash()), Duty::StartAfter(4000), "it never ran");
+    }
+
+    #[test]
+    fn a_run_that_went_well_forgets_the_crashes_before_it() {
+        let mut life = running();
+        for now in [1, 2, 3] {
+            life.after(now, Happening::Crashed("trap".into()));
+            life.after(now, Happening::Started);
+        }
+        life.after(100, Happening::Reported);
+        life.after(20_000, Happening::Reported);
+        let crash = Happening::Crashed("trap".into());
+        assert_eq!(life.after(100 + WELL_MS, crash), Duty::StartAfter(250));
     }
 
     #[test]
     fn a_halted_or_refused_start_is_final() {
         let mut life = running();
-        assert_eq!(life.after(Happening::Halted("sync failed".into())), Duty::End);
+        assert_eq!(life.after(0, Happening::Halted("sync failed".into())), Duty::End);
         assert!(life.can_restart() && !life.can_stop());
         let mut life = running();
         let failed = Happening::Failed { reason: "log is damaged".into(), again: false };
-        assert_eq!(life.after(failed), Duty::End);
+        assert_eq!(life.after(0, failed), Duty::End);
         assert_eq!(life.phase, Phase::Failed("log is damaged".into()));
     }
 
     #[test]
     fn a_start_that_may_work_later_is_tried_again() {
         let mut life = Life::default();
-        life.after(Happening::Started);
+        life.after(0, Happening::Started);
         let failed = Happening::Failed { reason: "file is taken".into(), again: true };
-        assert_eq!(life.after(failed), Duty::StartAfter(250));
+        assert_eq!(life.after(0, failed), Duty::StartAfter(250));
     }
 
     #[test]
     fn what_was_in_memory_is_lost_with_its_worker() {
         let mut life = running();
-        life.after(Happening::Stores(Storage::Memory("private window".into())));
-        assert_eq!(life.after(Happening::Crashed("trap".into())), Duty::End);
+        life.after(0, Happening::Stores(Storage::Memory("private window".into())));
+        assert_eq!(life.after(0, Happening::Crashed("trap".into())), Duty::End);
         assert_eq!(life.phase, Phase::Lost);
         assert!(!life.can_restart() && !life.can_stop());
     }
@@ -250,8 +279,8 @@ mod tests {
     fn leaving_in_order_ends_stopped_even_if_the_worker_ends_first() {
         for last in [Happening::Left, Happening::Crashed("ended".into())] {
             let mut life = running();
-            life.after(Happening::Asked);
-            assert_eq!(life.after(last), Duty::End);
+            life.after(0, Happening::Asked);
+            assert_eq!(life.after(0, last), Duty::End);
             assert_eq!(life.phase, Phase::Stopped);
         }
     }
@@ -259,20 +288,20 @@ mod tests {
     #[test]
     fn a_member_in_memory_pauses_and_goes_on_without_ending_its_worker() {
         let mut life = running();
-        life.after(Happening::Stores(Storage::Memory("refused".into())));
-        life.after(Happening::Asked);
-        assert_eq!(life.after(Happening::Paused), Duty::None);
+        life.after(0, Happening::Stores(Storage::Memory("refused".into())));
+        life.after(0, Happening::Asked);
+        assert_eq!(life.after(0, Happening::Paused), Duty::None);
         assert!(life.can_restart());
-        assert_eq!(life.after(Happening::Resumed), Duty::None);
+        assert_eq!(life.after(0, Happening::Resumed), Duty::None);
         assert_eq!(life.phase, Phase::Running);
     }
 
     #[test]
     fn a_late_report_does_not_wake_a_stopped_member() {
         let mut life = running();
-        life.after(Happening::Asked);
-        life.after(Happening::Left);
-        life.after(Happening::Reported);
+        life.after(0, Happening::Asked);
+        life.after(0, Happening::Left);
+        life.after(0, Happening::Reported);
         assert_eq!(life.phase, Phase::Stopped);
     }
 }
