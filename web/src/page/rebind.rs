@@ -6,7 +6,7 @@
 //!   │◄─ Rebound ───│  is connected from elsewhere
 //!   │── rebinding ────────────────────────►│ end their members
 //!   │ end own members, remove directories  │
-//!   │── rebound ──────────────────────────►│ load anew
+//!   │── rebound, removed or not ──────────►│ load anew
 //!   │ take and start the members anew
 //! ```
 
@@ -33,10 +33,12 @@ impl Page {
         self.ask_hub().await?;
         self.tell_tabs(&Word::Rebinding);
         drop(self.let_all_go());
-        self.remove_directories().await?;
+        let removed = self.remove_directories().await;
         self.unbind();
         self.list_directories().await;
+        // The other tabs have ended their members, so they go on from what is there, come what may.
         self.tell_tabs(&Word::Rebound);
+        removed?;
         self.start_members();
         Ok(())
     }
