@@ -38,13 +38,13 @@ pub(crate) struct Host {
 }
 
 impl Page {
-    /// At load: takes the members that the address asks for, or says why not.
+    /// At load, and for a new cluster: takes the members that the address asks for, or says why
+    /// not.
     pub(super) fn start_members(self) {
         if !window().is_secure_context() {
             self.cannot_host.set(Some(INSECURE.into()));
             return;
         }
-        self.watch_locks();
         let address = self.address();
         let ask = address.member.is_some();
         for name in address.members() {
@@ -334,8 +334,8 @@ impl Page {
         format!("kvorum/{}/{member}", self.address().cluster)
     }
 
-    /// Keeps up with the locks of other tabs.
-    fn watch_locks(self) {
+    /// Keeps up with the locks of other tabs, as long as the page is open.
+    pub(super) fn watch_locks(self) {
         spawn_local(async move {
             loop {
                 self.look_at_locks().await;

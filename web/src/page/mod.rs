@@ -113,6 +113,7 @@ impl Page {
         };
         page.join_tabs();
         page.connect();
+        page.watch_locks();
         page.start_members();
         page
     }
