@@ -1,5 +1,6 @@
 //! The browser, as the page uses it: thin, safe, and nowhere else.
 
+pub(crate) mod bell;
 pub(crate) mod channel;
 pub(crate) mod js;
 pub(crate) mod locks;

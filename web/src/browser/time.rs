@@ -11,12 +11,17 @@ pub(crate) fn now_ms() -> f64 {
 
 /// Waits.
 pub(crate) async fn sleep(ms: u32) {
-    let promise = Promise::new(&mut |resolve: Function, _| {
+    // It never fails.
+    let _ = JsFuture::from(after(ms)).await;
+}
+
+/// A promise that is kept after this long.
+pub(crate) fn after(ms: u32) -> Promise {
+    Promise::new(&mut |resolve: Function, _| {
         let ms = i32::try_from(ms).unwrap_or(i32::MAX);
         // It only fails in a document that is gone, where nothing waits any more.
         let _ = window().set_timeout_with_callback_and_timeout_and_arguments_0(&resolve, ms);
-    });
-    let _ = JsFuture::from(promise).await;
+    })
 }
 
 /// In `0.0..1.0`.

@@ -6,6 +6,7 @@ use leptos::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 
 use super::{Page, hub};
+use crate::browser::bell::Bell;
 use crate::browser::channel::Word;
 use crate::browser::locks::{self, Held};
 use crate::browser::worker::{FromWorker, Start, ToWorker, Worker};
@@ -33,6 +34,8 @@ pub(crate) struct Host {
     // Fields are dropped in this order.
     worker: Option<Worker>,
     _lock: Held,
+    /// For those who wait until it has left.
+    leaving: Option<Bell>,
     /// Counts its Workers. What an older one started late is left out.
     run: u32,
 }
@@ -68,7 +71,7 @@ impl Page {
         }
         let lock = locks::take(&self.lock_name(&name), LOCK_WAIT_MS).await;
         if let Some(lock) = lock {
-            let host = Host { worker: None, _lock: lock, run: 0 };
+            let host = Host { worker: None, _lock: lock, leaving: None, run: 0 };
             self.hosts.update_value(|hosts| drop(hosts.insert(name.clone(), host)));
             self.lives.update(|lives| drop(lives.insert(name, Life::default())));
             self.consider().await;
@@ -183,6 +186,9 @@ impl Page {
         if life != before {
             self.lives.update(|lives| drop(lives.insert(name.into(), life)));
         }
+        if before.phase == Phase::Leaving && self.phase(name) != Some(Phase::Leaving) {
+            self.has_left(name);
+        }
         match duty {
             Duty::None => {}
             Duty::End => self.end_worker(name),
@@ -261,16 +267,32 @@ impl Page {
         let message = if life.in_memory() { ToWorker::Pause } else { ToWorker::Stop };
         self.say(name, &message);
         self.happen(name, Happening::Asked);
-        let deadline = time::now_ms() + f64::from(LEAVE_MS);
-        while self.phase(name) == Some(Phase::Leaving) && self.run_of(name) == run {
-            if time::now_ms() > deadline {
-                // A Worker that does not answer is ended all the same; its log bears that. One
-                // in memory is left alone: ending it would lose its data.
-                let late = if life.in_memory() { Happening::Resumed } else { Happening::Left };
-                self.happen(name, late);
-                return;
+        self.leaving(name).await;
+        if self.phase(name) == Some(Phase::Leaving) && self.run_of(name) == run {
+            // A Worker that does not answer is ended all the same; its log bears that. One in
+            // memory is left alone: ending it would lose its data.
+            let late = if life.in_memory() { Happening::Resumed } else { Happening::Left };
+            self.happen(name, late);
+        }
+    }
+
+    /// It leaves no longer. A host that is dropped rings by itself.
+    fn has_left(self, name: &str) {
+        self.hosts.update_value(|hosts| {
+            if let Some(host) = hosts.get_mut(name) {
+                host.leaving = None;
             }
-            time::sleep(10).await;
+        });
+    }
+
+    /// Waits while a member leaves, but not for ever.
+    async fn leaving(self, name: &str) {
+        let left = self.hosts.try_update_value(|hosts| {
+            let bell = hosts.get_mut(name)?.leaving.get_or_insert_with(Bell::new);
+            Some(bell.rings_within(LEAVE_MS))
+        });
+        if let Some(left) = left.flatten() {
+            left.await;
         }
     }
 
@@ -321,7 +343,7 @@ impl Page {
                 let Some(lock) = locks::take(&self.lock_name(&name), LOCK_WAIT_MS).await else {
                     return;
                 };
-                let host = Host { worker: None, _lock: lock, run: 0 };
+                let host = Host { worker: None, _lock: lock, leaving: None, run: 0 };
                 self.hosts.update_value(|hosts| drop(hosts.insert(name.clone(), host)));
                 let held = if life.can_restart() { life } else { Life::default() };
                 self.lives.update(|lives| drop(lives.insert(name, held)));
