@@ -137,7 +137,8 @@ pub fn card(facts: &Facts) -> Card {
         own_tab: startable
             && place != Place::OtherBrowser
             && !facts.life.as_ref().is_some_and(Life::in_memory),
-        new_cluster: matches!(state, State::Refused | State::Lost),
+        new_cluster: matches!(state, State::Refused | State::Lost)
+            || facts.life.as_ref().is_some_and(Life::broken),
         state,
         words,
         note,
@@ -333,6 +334,17 @@ mod tests {
         assert_eq!(attributes(&card), ("stopped", Some("refused")));
         assert_eq!(card.note.as_deref(), Some("The data of this member is gone."));
         assert!(card.new_cluster);
+    }
+
+    #[test]
+    fn a_member_that_cannot_go_on_offers_a_new_cluster_beside_another_try() {
+        for phase in [Phase::Failed("log is damaged".into()), Phase::Halted("disk full".into())] {
+            let card = card(&hosting(phase));
+            assert!(card.new_cluster && card.restart);
+        }
+        for phase in [Phase::Stopped, Phase::Crashed { reason: "trap".into() }, Phase::Starting] {
+            assert!(!card(&hosting(phase)).new_cluster);
+        }
     }
 
     #[test]

@@ -143,6 +143,11 @@ impl Life {
         matches!(self.phase, Phase::Stopped | Phase::Paused | Phase::Halted(_) | Phase::Failed(_))
     }
 
+    /// It does not run, and would not by itself: its log may be damaged.
+    pub fn broken(&self) -> bool {
+        matches!(self.phase, Phase::Halted(_) | Phase::Failed(_))
+    }
+
     /// Takes what happened at a time in milliseconds, and says what follows.
     pub fn after(&mut self, now: u64, happening: Happening) -> Duty {
         match happening {
