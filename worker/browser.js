@@ -2,7 +2,7 @@
 // relay, and a port to the page. It only moves bytes; what they mean is the module's.
 //
 //   page ──start, client, end, stop, pause, resume──► this ──► Member (wasm)
-//   page ◄──storage, report, server, formed, link, left, paused, halted, failed── this
+//   page ◄──storage, report, server, formed, left, paused, halted, failed── this
 //
 // Ticks come from this Worker's own timer: the page's is slowed when its tab is hidden.
 
@@ -143,7 +143,6 @@ function connect() {
   socket = mine;
   mine.onopen = () => {
     pause = RECONNECT_MIN_MS;
-    post({ type: 'link', up: true });
     enter((m) => m.linkUp(now()));
   };
   mine.onmessage = ({ data }) => {
@@ -151,10 +150,9 @@ function connect() {
       enter((m) => m.frame(now(), new Uint8Array(data)));
     }
   };
-  mine.onclose = ({ code, reason }) => {
+  mine.onclose = ({ code }) => {
     if (mine !== socket) return;
     socket = null;
-    post({ type: 'link', up: false, code, reason });
     enter((m) => m.linkDown(now()));
     if (CLOSED_FOR_GOOD.has(code)) return;
     reconnect = setTimeout(connect, pause * (0.5 + Math.random()));

@@ -47,7 +47,6 @@ pub(crate) enum FromWorker {
         reason: String,
         again: bool,
     },
-    Link(bool),
     /// It ended by itself: a trap, or a script that could not be loaded.
     Crashed(String),
 }
@@ -114,7 +113,6 @@ fn write(message: &ToWorker) -> JsValue {
                 ("token", (&start.token).into()),
                 ("relay", (&start.relay).into()),
                 ("build", (&start.build).into()),
-                ("storage", "opfs".into()),
             ])
         }
         ToWorker::Client { session, body } => js::object(&[
@@ -150,7 +148,6 @@ fn read(data: &JsValue) -> Option<FromWorker> {
         "failed" => {
             FromWorker::Failed { reason: reason(), again: js::get(data, "restart").is_truthy() }
         }
-        "link" => FromWorker::Link(js::get(data, "up").is_truthy()),
         _ => return None,
     })
 }

@@ -167,7 +167,6 @@ impl Page {
                 spawn_local(self.list_directories());
             }
             FromWorker::Storage(storage) => self.happen(name, Happening::Stores(storage)),
-            FromWorker::Link(up) => self.happen(name, Happening::Linked(up)),
             FromWorker::Left => self.happen(name, Happening::Left),
             FromWorker::Paused => self.happen(name, Happening::Paused),
             FromWorker::Halted(reason) => self.happen(name, Happening::Halted(reason)),

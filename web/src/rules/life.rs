@@ -60,8 +60,6 @@ pub struct Life {
     pub phase: Phase,
     /// Where its data is, once it has said so.
     pub storage: Option<Storage>,
-    /// Its link to the hub stands.
-    pub linked: bool,
     /// Crashes since it last ran well.
     pub crashes: u32,
     /// When this run's first report came.
@@ -79,8 +77,6 @@ pub enum Happening {
     Reported,
     /// It said where its data is.
     Stores(Storage),
-    /// Its link to the hub is up or down.
-    Linked(bool),
     /// It has left in order.
     Left,
     /// It is paused.
@@ -113,7 +109,7 @@ pub enum Duty {
 
 impl Default for Life {
     fn default() -> Self {
-        Self { phase: Phase::Held, storage: None, linked: false, crashes: 0, runs_since: None }
+        Self { phase: Phase::Held, storage: None, crashes: 0, runs_since: None }
     }
 }
 
@@ -166,10 +162,6 @@ impl Life {
                 self.storage = Some(storage);
                 Duty::None
             }
-            Happening::Linked(up) => {
-                self.linked = up;
-                Duty::None
-            }
             Happening::Left => self.end(Phase::Stopped),
             Happening::Paused => self.set(Phase::Paused),
             Happening::Halted(reason) => self.end(Phase::Halted(reason)),
@@ -192,7 +184,6 @@ impl Life {
             self.crashes = 0;
         }
         self.crashes = self.crashes.saturating_add(1);
-        self.linked = false;
         self.phase = Phase::Crashed { reason };
         Duty::StartAfter(backoff::WORKER.pause_ms(self.crashes))
     }
@@ -203,7 +194,6 @@ impl Life {
     }
 
     fn end(&mut self, phase: Phase) -> Duty {
-        self.linked = false;
         self.phase = phase;
         Duty::End
     }
