@@ -18,8 +18,6 @@ pub enum Broken {
     EntryForgotten,
     /// A leader answers a write when it has appended it.
     ReplyBeforeCommit,
-    /// A leader commits entries of earlier terms by counting copies.
-    CommitOfEarlierTerm,
     /// Deletions are answered and not done.
     SkippedTombstone,
     /// Some members leave some entries out.

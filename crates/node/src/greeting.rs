@@ -18,8 +18,12 @@ use crate::config::LinkId;
 use crate::identity::Identity;
 use crate::peers::{Meeting, Peers};
 
-/// A hello that was not answered is sent again after this long.
+/// A hello that was not answered is sent again after this long, then after twice as long, …
 const RETRY_MS: u64 = 300;
+
+/// … up to eight times as long: one that was refused never answers. Not longer: when a way is
+/// open again, its ends should not be strangers for seconds.
+const RETRY_DOUBLES: u32 = 3;
 
 /// What the node must do after a hello.
 #[derive(Debug, PartialEq, Eq)]
@@ -91,12 +95,19 @@ impl Greeting<'_> {
 
     /// Says hello again to all that have not answered for a while.
     pub(crate) fn retry(&mut self) -> Vec<Action> {
-        let late = |meeting: &Meeting| meeting.greeted_at + RETRY_MS <= self.now;
+        let pause = |meeting: &Meeting| RETRY_MS << meeting.tries.min(RETRY_DOUBLES);
+        let late = |meeting: &Meeting| meeting.greeted_at + pause(meeting) <= self.now;
         let mut due = Vec::new();
         for (name, peer) in &self.peers.by_name {
             let partner = peer.partner.as_ref().filter(|p| p.accepts_us).map(|p| p.boot);
             let open = peer.meetings.iter().filter(|(boot, _)| Some(**boot) != partner);
             due.extend(open.filter(|(_, m)| late(m)).map(|(boot, _)| (name.clone(), *boot)));
+        }
+        for (name, boot) in &due {
+            let peer = self.peers.by_name.get_mut(name);
+            if let Some(meeting) = peer.and_then(|peer| peer.meetings.get_mut(boot)) {
+                meeting.tries += 1;
+            }
         }
         due.into_iter().filter_map(|(name, boot)| self.greet(&name, boot)).collect()
     }
@@ -119,6 +130,7 @@ impl Greeting<'_> {
             return vec![self.refuse(link, &hello.me, reason)];
         }
         self.peers.meet(link, hello.me.clone());
+        self.peers.heard(name, hello.me.boot);
         match (hello.me.formed, self.identity.formation().is_some()) {
             (None, false) => self.both_unformed(hello),
             (Some(_), false) => self.note(hello, false).into_iter().collect(),
@@ -134,6 +146,14 @@ impl Greeting<'_> {
     pub(crate) fn formation(&self, formation: &Formation) -> Option<Action> {
         if self.identity.formation().is_some() || formation.token != self.token {
             return None;
+        }
+        let listed: Vec<&String> = formation.members.iter().map(|m| &m.name).collect();
+        if !listed.iter().copied().eq(self.initial) {
+            return Some(Action::Refused(format!(
+                "the cluster formed with the members {listed:?}, and this one was started with \
+                 {:?}; start all of them with the same",
+                self.initial
+            )));
         }
         let listed = formation.member(self.identity.name())?;
         let wiped = listed.incarnation != self.identity.incarnation();

@@ -135,6 +135,10 @@ impl Node {
     pub fn new(mut config: Config, now: u64, recovered: &Recovered) -> Result<Self, StartError> {
         check_config(&mut config)?;
         let (identity, records) = Identity::open(&config, &recovered.slots)?;
+        if let Some(formation) = identity.formation() {
+            // Once formed, the list is the log's, whatever this start was told.
+            config.initial = formation.members.iter().map(|m| m.name.clone()).collect();
+        }
         let raft_start = raft_start(recovered)?;
         let mut seed = Seed::new(mix_all(&[config.seed, config.nonce]));
         let others = config.initial.iter().filter(|name| **name != config.name);

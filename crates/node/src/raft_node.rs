@@ -60,7 +60,14 @@ pub(crate) struct RaftNode {
     commit_dirty: bool,
     /// Entries came since the last tick.
     busy: bool,
+    /// Reads of peers that came before this leader's first commit of its term, in which raft would
+    /// drop them without a word.
+    early_reads: Vec<Message>,
 }
+
+/// Reads of peers that wait for a leader's first commit. Beyond that they are dropped, and asked
+/// again by who waits.
+const EARLY_READS: usize = 1024;
 
 impl RaftNode {
     /// Starts raft from what the log holds.
@@ -112,6 +119,7 @@ impl RaftNode {
             outbox: Vec::new(),
             commit_dirty: false,
             busy: false,
+            early_reads: Vec::new(),
         };
         node.settle();
         Ok(node)
@@ -198,6 +206,12 @@ impl RaftNode {
         true
     }
 
+    /// Not everything that raft holds is durable, given out or not.
+    fn is_behind(&self) -> bool {
+        let log = &self.raw.raft.raft_log;
+        self.durable < self.issued || log.persisted < log.last_index()
+    }
+
     /// The leader is known to be gone. Safe: forgetting grants no vote that was not free.
     pub(crate) fn forget_leader(&mut self) {
         if !self.is_leader() {
@@ -235,19 +249,46 @@ impl RaftNode {
             last_index: self.last_index(),
         };
         guard.check(&message)?;
-        if message.msg_type() == MessageType::MsgRequestVoteResponse && self.durable < self.issued {
+        if message.msg_type() == MessageType::MsgRequestVoteResponse && self.is_behind() {
             // Our request has not left yet, and raft takes a winner's log for durable.
+            return Ok(());
+        }
+        if self.is_early_read(&message) {
+            if self.early_reads.len() < EARLY_READS {
+                self.early_reads.push(message);
+            }
             return Ok(());
         }
         // What raft refuses as of no use (a proposal without a leader, a vote of a stranger) is
         // not an error of the sender.
         let _ = self.raw.step(message);
-        if is(Broken::CommitOfEarlierTerm) && self.is_leader() {
-            let (index, _) = self.raw.raft.mut_prs().maximal_committed_index();
-            self.raw.raft.raft_log.commit_to(index);
-        }
         self.settle();
+        self.step_early_reads();
         Ok(())
+    }
+
+    /// Whether raft would drop this read because its leader has committed nothing of its term yet.
+    /// Of another term it is none of this leader's.
+    fn is_early_read(&self, message: &Message) -> bool {
+        message.msg_type() == MessageType::MsgReadIndex
+            && self.is_leader()
+            && !self.raw.raft.commit_to_current_term()
+    }
+
+    /// Lets raft see the reads that came early, once it does not drop them. They are newer than
+    /// what they ask for, so they may be asked late. Of a leader no more they are worth nothing.
+    fn step_early_reads(&mut self) {
+        if self.early_reads.is_empty() {
+            return;
+        }
+        if !self.is_leader() {
+            return self.early_reads.clear();
+        }
+        if self.raw.raft.commit_to_current_term() {
+            for message in std::mem::take(&mut self.early_reads) {
+                let _ = self.raw.step(message);
+            }
+        }
     }
 
     /// Appends a command to the log of this leader. False if raft takes none now.
@@ -311,6 +352,7 @@ impl RaftNode {
         self.durable = self.durable.max(batch.min(self.issued));
         self.release();
         self.settle();
+        self.step_early_reads();
     }
 
     /// Messages that may go, by recipient: raft's own order differs between 32 and 64 bits.

@@ -21,8 +21,13 @@ use crate::sessions::Caller;
 pub(crate) struct Read {
     pub(crate) caller: Caller,
     pub(crate) request: Request,
+    /// The request's size.
+    pub(crate) bytes: usize,
     pub(crate) deadline: u64,
 }
+
+/// Bytes of reads that wait on one member, as for writes.
+const WAITING_BYTES: usize = 64 * 1024 * 1024;
 
 /// One question to the leader. Its context is never used again: a late answer to another
 /// question must not confirm this one.
@@ -43,14 +48,17 @@ pub(crate) struct Reads {
     confirmed: VecDeque<(u64, Vec<Read>)>,
     /// Invariant: all reads above, together.
     count: usize,
+    /// Invariant: the sum of their sizes.
+    bytes: usize,
 }
 
 impl Reads {
     pub(crate) fn add(&mut self, read: Read) -> Result<(), Error> {
-        if self.count >= limits::READS_IN_FLIGHT {
+        if self.count >= limits::READS_IN_FLIGHT || self.bytes >= WAITING_BYTES {
             return Err(Error::TooManyRequests);
         }
         self.count += 1;
+        self.bytes += read.bytes;
         self.waiting.push(read);
         Ok(())
     }
@@ -83,6 +91,7 @@ impl Reads {
             ready.extend(reads);
         }
         self.count -= ready.len();
+        self.bytes -= ready.iter().map(|read: &Read| read.bytes).sum::<usize>();
         ready
     }
 
@@ -108,11 +117,12 @@ impl Reads {
 
     /// Those who waited too long.
     pub(crate) fn expire(&mut self, now: u64) -> Vec<Caller> {
-        let mut late = Vec::new();
+        let (mut late, mut bytes) = (Vec::new(), 0);
         let mut keep = |reads: &mut Vec<Read>| {
             reads.retain(|read| {
                 if read.deadline <= now {
                     late.push(read.caller);
+                    bytes += read.bytes;
                 }
                 read.deadline > now
             });
@@ -122,12 +132,54 @@ impl Reads {
             keep(&mut attempt.reads);
         }
         self.confirmed.iter_mut().for_each(|(_, reads)| keep(reads));
+        // An index that never comes must not hold back the reads that are confirmed after it.
+        self.confirmed.retain(|(_, reads)| !reads.is_empty());
         self.count -= late.len();
+        self.bytes -= bytes;
         late
     }
 
     fn requeue(&mut self, mut reads: Vec<Read>) {
         reads.append(&mut self.waiting);
         self.waiting = reads;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(id: u64, bytes: usize, deadline: u64) -> Read {
+        let caller = Caller { session: 1, id };
+        Read { caller, request: Request::Status, bytes, deadline }
+    }
+
+    #[test]
+    fn reads_are_bounded_by_number_and_bytes() {
+        let mut reads = Reads::default();
+        for id in 0..limits::READS_IN_FLIGHT as u64 {
+            assert_eq!(reads.add(read(id, 1, 10)), Ok(()));
+        }
+        assert_eq!(reads.add(read(0, 1, 10)), Err(Error::TooManyRequests));
+        assert_eq!(reads.expire(10).len(), limits::READS_IN_FLIGHT);
+        assert_eq!(reads.add(read(1, WAITING_BYTES - 1, 20)), Ok(()));
+        assert_eq!(reads.add(read(2, 1, 20)), Ok(()));
+        assert_eq!(reads.add(read(3, 1, 20)), Err(Error::TooManyRequests));
+        reads.expire(20);
+        assert_eq!((reads.count, reads.bytes), (0, 0));
+    }
+
+    #[test]
+    fn an_index_that_never_comes_holds_nothing_back() {
+        let mut reads = Reads::default();
+        reads.add(read(1, 1, 10)).expect("there is room");
+        let context = reads.begin((RaftId(1), 1), 0, 1).expect("a read waits");
+        reads.confirm(&context, u64::MAX);
+        assert!(reads.take_ready(5).is_empty());
+        assert_eq!(reads.expire(10).len(), 1);
+        reads.add(read(2, 1, 20)).expect("there is room");
+        let context = reads.begin((RaftId(1), 1), 11, 1).expect("a read waits");
+        reads.confirm(&context, 5);
+        assert_eq!(reads.take_ready(5).len(), 1);
     }
 }

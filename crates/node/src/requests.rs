@@ -137,7 +137,8 @@ impl Node {
             self.answer_read(caller, &request);
             return Ok(());
         }
-        self.state.reads.add(Read { caller, request, deadline })
+        let bytes = check::request_bytes(&request);
+        self.state.reads.add(Read { caller, request, bytes, deadline })
     }
 
     /// Answers the reads whose index is applied.
@@ -275,7 +276,7 @@ impl Node {
             return;
         }
         for command in commands {
-            if Command::decode(command).is_ok_and(|command| acceptable(&command)) {
+            if Command::decode(command).is_ok_and(|command| acceptable(command.op)) {
                 raft.propose(command.to_vec());
             }
         }
@@ -296,10 +297,11 @@ fn shift_watch(mut message: ClientMessage) -> ClientMessage {
 }
 
 /// A peer's command passes the same checks as a client's.
-fn acceptable(command: &Command) -> bool {
-    match &command.op {
-        Op::Put(put) => check::put(put).is_ok(),
-        Op::DeleteRange(delete) => check::delete_range(delete).is_ok(),
-        Op::Txn(txn) => check::txn(txn).is_ok(),
-    }
+fn acceptable(op: Op) -> bool {
+    let request = match op {
+        Op::Put(put) => Request::Put(put),
+        Op::DeleteRange(delete) => Request::DeleteRange(delete),
+        Op::Txn(txn) => Request::Txn(txn),
+    };
+    check::request(&request).is_ok()
 }

@@ -258,7 +258,7 @@ pub struct RaftView {
     pub term: u64,
     /// It leads.
     pub leads: bool,
-    /// It is the only voter.
+    /// It is the only voter, though there may be learners.
     pub alone: bool,
     /// It knows that entries are committed up to here.
     pub commit: u64,
