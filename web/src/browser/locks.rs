@@ -1,5 +1,6 @@
 //! Web Locks. One lock, `kvorum/<cluster>/<member>`, says which page of this browser may run a
-//! member; it ends with the page that holds it.
+//! member; it ends with the page that holds it. Another one, `kvorum-at-work/<cluster>/<member>`,
+//! tells the other pages that the member is not at rest.
 
 use std::collections::BTreeSet;
 

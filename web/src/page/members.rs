@@ -17,14 +17,11 @@ use crate::rules::plan::{self, Binding, Verdict};
 
 /// How long a page waits for a lock that is about to be freed: by a tab that is closing, or that
 /// hands the member over.
-const LOCK_WAIT_MS: u32 = 2000;
+pub(super) const LOCK_WAIT_MS: u32 = 2000;
 
 /// How long a member may take to leave in order. Less than [`LOCK_WAIT_MS`], so that whoever
 /// waits for the lock still gets it when the Worker hangs.
 const LEAVE_MS: u32 = 1500;
-
-/// How often the page looks which locks other tabs hold; the browser does not tell.
-const LOCKS_MS: u32 = 1000;
 
 /// The token that clusters in tabs form with.
 const TOKEN: &str = "kvorum";
@@ -34,6 +31,8 @@ pub(crate) struct Host {
     // Fields are dropped in this order.
     worker: Option<Worker>,
     _lock: Held,
+    /// Tells the other tabs that the member is at work.
+    pub(super) at_work: Option<Held>,
     /// For those who wait until it has left.
     leaving: Option<Bell>,
     /// Counts its Workers. What an older one started late is left out.
@@ -71,7 +70,7 @@ impl Page {
         }
         let lock = locks::take(&self.lock_name(&name), LOCK_WAIT_MS).await;
         if let Some(lock) = lock {
-            let host = Host { worker: None, _lock: lock, leaving: None, run: 0 };
+            let host = Host { worker: None, _lock: lock, at_work: None, leaving: None, run: 0 };
             self.hosts.update_value(|hosts| drop(hosts.insert(name.clone(), host)));
             self.lives.update(|lives| drop(lives.insert(name, Life::default())));
             self.consider().await;
@@ -185,6 +184,7 @@ impl Page {
         if life != before {
             self.lives.update(|lives| drop(lives.insert(name.into(), life)));
         }
+        self.tell_work(name, before.at_work());
         if before.phase == Phase::Leaving && self.phase(name) != Some(Phase::Leaving) {
             self.has_left(name);
         }
@@ -342,38 +342,12 @@ impl Page {
                 let Some(lock) = locks::take(&self.lock_name(&name), LOCK_WAIT_MS).await else {
                     return;
                 };
-                let host = Host { worker: None, _lock: lock, leaving: None, run: 0 };
+                let host = Host { worker: None, _lock: lock, at_work: None, leaving: None, run: 0 };
                 self.hosts.update_value(|hosts| drop(hosts.insert(name.clone(), host)));
                 let held = if life.can_restart() { life } else { Life::default() };
                 self.lives.update(|lives| drop(lives.insert(name, held)));
                 self.consider().await;
             });
-        }
-    }
-
-    fn lock_name(self, member: &str) -> String {
-        format!("kvorum/{}/{member}", self.address().cluster)
-    }
-
-    /// Keeps up with the locks of other tabs, as long as the page is open.
-    pub(super) fn watch_locks(self) {
-        spawn_local(async move {
-            loop {
-                self.look_at_locks().await;
-                time::sleep(LOCKS_MS).await;
-            }
-        });
-    }
-
-    pub(super) async fn look_at_locks(self) {
-        let prefix = self.lock_name("");
-        let held = locks::held(&prefix).await;
-        let held = held.iter().filter_map(|name| name.strip_prefix(&prefix)).map(String::from);
-        let held = held.collect();
-        if self.locked.with_untracked(|locked| *locked != held) {
-            self.locked.set(held);
-            // Whoever took or freed a lock may have made or removed a directory.
-            self.list_directories().await;
         }
     }
 

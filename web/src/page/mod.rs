@@ -12,6 +12,7 @@
 //! [`Page`] is a handle: copies are the same page. What decides is in [`rules`](crate::rules).
 
 mod hub;
+mod locks;
 mod members;
 mod rebind;
 mod requests;

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //!  page            hub                     other tabs of this browser
+//!   │ look whether other tabs have members at work: then no
 //!   │── Rebind ───►│  refused while a member of the old cluster
 //!   │◄─ Rebound ───│  is connected from elsewhere
 //!   │── rebinding ────────────────────────►│ end their members
@@ -30,6 +31,9 @@ const REMOVAL_PAUSE_MS: u32 = 100;
 impl Page {
     /// Gives the name to a new cluster and starts it. The error is for the person who asked.
     pub(crate) async fn start_new_cluster(self) -> Result<(), String> {
+        if let Some(why) = self.in_the_way().await {
+            return Err(why);
+        }
         self.ask_hub().await?;
         self.tell_tabs(&Word::Rebinding);
         drop(self.let_all_go());

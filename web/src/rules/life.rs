@@ -124,6 +124,11 @@ impl Life {
         matches!(self.phase, Phase::Starting | Phase::Running | Phase::Leaving)
     }
 
+    /// It runs, or will again by itself: its data is in use.
+    pub fn at_work(&self) -> bool {
+        self.runs() || matches!(self.phase, Phase::Crashed { .. })
+    }
+
     /// It takes requests.
     pub fn serving(&self) -> bool {
         self.phase == Phase::Running
@@ -289,6 +294,19 @@ mod tests {
         assert!(life.can_restart());
         assert_eq!(life.after(0, Happening::Resumed), Duty::None);
         assert_eq!(life.phase, Phase::Running);
+    }
+
+    #[test]
+    fn a_member_is_at_work_until_it_rests_for_good() {
+        let mut life = Life::default();
+        assert!(!life.at_work(), "held");
+        let crash = Happening::Crashed("trap".into());
+        for happening in [Happening::Started, crash, Happening::Started, Happening::Asked] {
+            life.after(0, happening);
+            assert!(life.at_work(), "{life:?}");
+        }
+        life.after(0, Happening::Left);
+        assert!(!life.at_work());
     }
 
     #[test]

@@ -1,8 +1,10 @@
-//! Which members a page starts.
+//! Which members a page starts, and when it may start a new cluster.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use api::identity::ClusterId;
+
+use crate::rules::text;
 
 /// This browser's directories under one cluster name, by member.
 pub type Directories = BTreeMap<String, Directory>;
@@ -59,6 +61,21 @@ pub fn verdict(member: &str, binding: Binding, directories: &Directories) -> Ver
     }
 }
 
+/// Why no new cluster may take the name now: other tabs of this browser have members at work,
+/// and would lose what these hold. The hub knows only of those whose link stands.
+pub fn in_the_way(at_work: &BTreeSet<String>, own: &BTreeSet<String>) -> Option<String> {
+    let others: Vec<String> = at_work.difference(own).cloned().collect();
+    let (tabs, stop) = match others.len() {
+        0 => return None,
+        1 => ("in another tab", "Stop it there first, or close that tab."),
+        _ => ("in other tabs", "Stop them there first, or close those tabs."),
+    };
+    let members = text::members(&others);
+    Some(format!(
+        "A part of this cluster runs elsewhere: {members}, {tabs} of this browser. {stop}"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,6 +109,20 @@ mod tests {
         for member in ["1", "2", "3"] {
             assert_eq!(verdict(member, Binding::Bound(OURS), &here), Verdict::Start);
         }
+    }
+
+    #[test]
+    fn what_other_tabs_have_at_work_is_in_the_way_of_a_new_cluster() {
+        let names = |names: &[&str]| names.iter().map(|name| String::from(*name)).collect();
+        let why = |at_work: &[&str], own: &[&str]| in_the_way(&names(at_work), &names(own));
+        assert_eq!(why(&[], &[]), None);
+        assert_eq!(why(&["1", "2"], &["1", "2", "3"]), None);
+        let one = "A part of this cluster runs elsewhere: member 3, in another tab of this browser. \
+            Stop it there first, or close that tab.";
+        assert_eq!(why(&["1", "3"], &["1"]).as_deref(), Some(one));
+        let two = "A part of this cluster runs elsewhere: members 1 and 3, in other tabs of this \
+            browser. Stop them there first, or close those tabs.";
+        assert_eq!(why(&["1", "2", "3"], &["2"]).as_deref(), Some(two));
     }
 
     #[test]
