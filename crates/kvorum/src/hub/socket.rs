@@ -102,6 +102,7 @@ async fn exchange(socket: &mut WebSocket, mut link: Link, guests: Guests, mut st
     let mut ping = interval(PING_EVERY);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heard = Instant::now();
+    let (opened, mut spoke) = (heard, false);
     loop {
         tokio::select! {
             message = socket.recv() => {
@@ -109,6 +110,7 @@ async fn exchange(socket: &mut WebSocket, mut link: Link, guests: Guests, mut st
                 match frame_of(message) {
                     Ok(None) => {}
                     Ok(Some(frame)) => {
+                        spoke = true;
                         if let Err(end) = guests.check(&frame) {
                             return end;
                         }
@@ -128,6 +130,11 @@ async fn exchange(socket: &mut WebSocket, mut link: Link, guests: Guests, mut st
             _ = ping.tick() => {
                 if heard.elapsed() > SILENCE_MAX {
                     tracing::info!("a socket is silent; closed");
+                    return End::Gone;
+                }
+                // A browser answers pings by itself, also for a page that never attaches.
+                if !spoke && opened.elapsed() > SILENCE_MAX {
+                    tracing::info!("a socket did not attach; closed");
                     return End::Gone;
                 }
                 if let Err(end) = in_time(socket.send(Message::Ping(Bytes::new()))).await {

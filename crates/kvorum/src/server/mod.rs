@@ -147,8 +147,12 @@ fn meet_peers(settings: &Settings, listeners: Vec<TcpListener>, member: &Member,
 
 /// Hands over what is to be handed over.
 async fn leave(member: &Member, end: End) -> Result<()> {
-    member.leave().await;
-    match timeout(LEAVE_MAX, end).await {
+    // Asking, too, has its limit: a disk that hangs leaves the node's events unread.
+    let left = async {
+        member.leave().await;
+        end.await
+    };
+    match timeout(LEAVE_MAX, left).await {
         Ok(Ok(ended)) => ended,
         Ok(Err(_)) => Err(anyhow!("the member's task is gone")),
         // The others notice by themselves; what was acknowledged is durable.
