@@ -110,7 +110,7 @@ pub struct Node {
     pub(crate) clock: Clock,
     pub(crate) seed: Seed,
     pub(crate) peers: Peers,
-    /// Invariant: there exactly in `Running` and `Leaving`, and kept after.
+    /// There from `Running` on, and kept after.
     pub(crate) raft: Option<RaftNode>,
     /// What raft starts from, until it does.
     pub(crate) raft_start: Option<RaftStart>,
@@ -158,7 +158,7 @@ impl Node {
             config,
             identity,
             phase: Phase::Starting,
-            clock: Clock { now, ticked: now, campaign_at: None, watches_wait: false },
+            clock: Clock { now, ticked: now, campaign_at: None, campaigns: 0, watches_wait: false },
             seed,
             peers,
             raft: None,

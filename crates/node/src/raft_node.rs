@@ -51,7 +51,8 @@ pub(crate) struct RaftNode {
     durable: u64,
     /// Readies that wait for their batch: (batch, number). Invariant: both grow.
     readies: VecDeque<(u64, u64)>,
-    /// Messages that wait for a batch. Invariant: batches grow.
+    /// Messages that wait for a batch. A leader's wait for that of its vote, which may be older
+    /// than what others wait for.
     held: VecDeque<(u64, Vec<Message>)>,
     /// Messages that may go.
     outbox: Vec<Message>,
