@@ -7,4 +7,5 @@ pub(crate) mod locks;
 pub(crate) mod socket;
 pub(crate) mod storage;
 pub(crate) mod time;
+pub(crate) mod visit;
 pub(crate) mod worker;

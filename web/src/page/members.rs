@@ -10,7 +10,7 @@ use crate::browser::bell::Bell;
 use crate::browser::channel::Word;
 use crate::browser::locks::{self, Held};
 use crate::browser::worker::{FromWorker, Start, ToWorker, Worker};
-use crate::browser::{storage, time};
+use crate::browser::{storage, time, visit};
 use crate::rules::address::MEMBERS;
 use crate::rules::life::{Duty, Happening, Life, Phase};
 use crate::rules::plan::{self, Binding, Verdict};
@@ -48,7 +48,8 @@ impl Page {
             return;
         }
         let address = self.address();
-        let ask = address.member.is_some();
+        // Going back is no wish to move a member that went elsewhere meanwhile.
+        let ask = address.member.is_some() && !visit::goes_back();
         for name in address.members() {
             spawn_local(async move { self.take(name, ask).await });
         }
