@@ -30,6 +30,13 @@ fn log_on_files() {
     check(storage::testing::SCRIPTS, storage::testing::run);
 }
 
+/// Whole lives from a seed: the same here as natively, to the last frame.
+#[wasm_bindgen_test]
+fn lives() {
+    assert!(sim::vopr::TRACES.lines().count() >= 4);
+    assert_eq!(sim::vopr::traces(), sim::vopr::TRACES);
+}
+
 #[wasm_bindgen_test]
 fn clusters() {
     check(sim::script::ALL, sim::script::run);

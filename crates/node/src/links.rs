@@ -11,6 +11,9 @@ use crate::outbox::Then;
 use crate::raft_node::RaftNode;
 use crate::sessions::Origin;
 
+/// The pause before one stands again doubles so often: up to more than an election timeout.
+const CAMPAIGN_DOUBLES: u32 = 3;
+
 impl Node {
     pub(crate) fn link_up(&mut self, link: LinkId, kind: LinkKind) {
         self.peers.link_up(link, kind);
@@ -339,6 +342,9 @@ impl Node {
     pub(crate) fn campaign_if_due(&mut self) {
         let now = self.clock.now;
         let refused = self.is_refused();
+        if self.raft.as_ref().is_some_and(RaftNode::may_read) {
+            self.clock.campaigns = 0;
+        }
         let Some(raft) = self.raft.as_mut().filter(|raft| raft.leader() == 0) else {
             // Before raft begins the decider's wish is kept.
             if self.raft.is_some() {
@@ -350,6 +356,14 @@ impl Node {
         if refused || raft.is_learner() || up <= raft.voters().len() / 2 {
             return;
         }
+        // Where disks are slow, all who stand that soon again would go on doing so together.
+        let longer = self.clock.campaigns.min(CAMPAIGN_DOUBLES);
+        let mut pause = || self.seed.between(100 << longer, 300 << longer);
+        let term_before = std::mem::replace(&mut self.clock.campaign_term, raft.term());
+        if let Some(at) = self.clock.campaign_at.as_mut().filter(|_| term_before != raft.term()) {
+            // Somebody else has just stood: that one first.
+            *at = (now + pause()).max(*at);
+        }
         match self.clock.campaign_at {
             // One voter has nobody to wait for.
             None if raft.voters().len() == 1 => {
@@ -358,7 +372,8 @@ impl Node {
             None => self.clock.campaign_at = Some(now + self.seed.between(20, 150)),
             // While the disk is behind it stays due.
             Some(at) if at <= now && raft.campaign() => {
-                self.clock.campaign_at = Some(now + self.seed.between(100, 300));
+                self.clock.campaigns += 1;
+                self.clock.campaign_at = Some(now + pause());
             }
             Some(_) => {}
         }

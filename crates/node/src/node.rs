@@ -158,7 +158,7 @@ impl Node {
             config,
             identity,
             phase: Phase::Starting,
-            clock: Clock { now, ticked: now, campaign_at: None, campaigns: 0, watches_wait: false },
+            clock: Clock::new(now),
             seed,
             peers,
             raft: None,

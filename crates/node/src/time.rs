@@ -12,8 +12,25 @@ pub(crate) struct Clock {
     pub(crate) ticked: u64,
     /// When to stand for election without waiting for raft's timeout.
     pub(crate) campaign_at: Option<u64>,
+    /// How often that was done since a leader last committed something.
+    pub(crate) campaigns: u32,
+    /// The term in which that time was set.
+    pub(crate) campaign_term: u64,
     /// Watches are behind: the next turn goes on with them.
     pub(crate) watches_wait: bool,
+}
+
+impl Clock {
+    pub(crate) fn new(now: u64) -> Self {
+        Self {
+            now,
+            ticked: now,
+            campaign_at: None,
+            campaigns: 0,
+            campaign_term: 0,
+            watches_wait: false,
+        }
+    }
 }
 
 impl Node {

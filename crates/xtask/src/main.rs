@@ -11,6 +11,7 @@ mod size;
 mod test;
 mod up;
 mod verify;
+mod vopr;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,9 @@ enum Command {
     Up(up::Options),
     /// Run every test there is.
     Test(test::Options),
+    /// Live whole clusters in the simulator, from a seed: exits with 127 after a crash, 128 when one
+    /// did not heal, 129 when a promise was broken.
+    Vopr(vopr::Options),
     /// Check format, lints, docs, dependency rules and licences; it only reads.
     Verify,
     /// Format, and take clippy's suggestions.
@@ -55,6 +59,7 @@ fn run_command(command: &Command) -> Result<ExitCode> {
         Command::Build(options) => drop(site::build(*options)?),
         Command::Up(options) => up::up(options)?,
         Command::Test(options) => return test::test(options),
+        Command::Vopr(options) => return vopr::vopr(options),
         Command::Verify => return verify::verify(),
         Command::Fix => return verify::fix(),
         Command::Setup => {}

@@ -70,8 +70,8 @@ const ACTS: &[(Act, u64, bool)] = &[
     (Act::Restore, 4, false),
 ];
 
-/// A log this long has a first quarter that later batches vouch for.
-const FLIP_BYTES: usize = 2000;
+/// Shorter logs are left alone by bit flips.
+const FLIP_BYTES: u64 = 2000;
 
 /// Things that happen.
 impl Life {
@@ -155,7 +155,9 @@ impl Life {
         self.cluster.start(place).map_err(|error| Violation {
             property: "recovery",
             text: format!("{place} does not start from what it left: {error}"),
-        })
+        })?;
+        self.vouched.insert(place.into(), used(&self.cluster.image(place)));
+        Ok(())
     }
 
     fn net_act(&mut self, act: Act, place: &str) {
@@ -249,6 +251,10 @@ impl Life {
                 self.happened("clock jump", place);
                 let by = self.random.between(10, 5000);
                 self.cluster.jump(place, by);
+                // A leader that steps down and stands again, and whose disk takes its time.
+                if self.random.in_1000(333) {
+                    self.disk_act(Act::SlowDisk, place);
+                }
             }
         }
     }
@@ -286,15 +292,18 @@ impl Life {
     }
 
     /// A bit of what was synced long ago turns over while a member is off: it must not start,
-    /// and does when the bit is back.
+    /// and does when the bit is back. Long ago is before its last start: the first batch of a
+    /// run vouches for all that was there. What no later batch vouches for could be a torn end.
     fn flip(&mut self, place: &str) -> Result<(), Violation> {
-        let image = self.cluster.image(place);
-        let used = image.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-        if self.cluster.is_running(place) || used < FLIP_BYTES {
+        // The last quarter may be that first batch itself.
+        let used = self.vouched.get(place).map_or(0, |used| used * 3 / 4);
+        let formed = self.cluster.report(place).is_some_and(|report| report.cluster.is_some());
+        if !self.cluster.is_running(place) || !formed || used < FLIP_BYTES {
             return Ok(());
         }
-        let (at, bit) = (self.random.between(0, used as u64 / 4), self.random.between(0, 8) as u8);
+        let (at, bit) = (self.random.between(0, used), self.random.between(0, 8) as u8);
         self.happened("bit flip", place);
+        self.cluster.crash(place, Crash::Lose);
         self.cluster.mend_disk(place);
         self.cluster.flip(place, at, bit);
         if self.cluster.start(place).is_ok() {
@@ -307,7 +316,7 @@ impl Life {
 
     /// A member comes up with an empty directory. One at a time, and never the only one.
     fn wipe(&mut self, place: &str) -> Result<(), Violation> {
-        if self.members.len() < 3 || self.impostor.is_some() {
+        if self.plan.members - self.plan.learners < 3 || self.impostor.is_some() {
             return Ok(());
         }
         self.happened("wiped directory", place);
@@ -326,9 +335,14 @@ impl Life {
         self.start(&place)
     }
 
-    fn happened(&mut self, fault: &'static str, place: &str) {
+    pub(super) fn happened(&mut self, fault: &'static str, place: &str) {
         let now = self.cluster.now();
         self.cluster.trace.remark(now, &format!("{fault}: {place}"));
         self.tally.count(fault, 1);
     }
+}
+
+/// Bytes of a log, without what is written ahead.
+fn used(image: &[u8]) -> u64 {
+    image.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1)
 }

@@ -31,6 +31,9 @@ pub(super) const SERVED_MS: u64 = 2000;
 /// So soon then all have told all.
 const QUIET_MS: u64 = 1500;
 
+/// Frames of one member to another in one virtual second, when nothing happens: more is a storm.
+const FRAMES_A_SECOND: u64 = 60;
+
 /// A place whose directory is not its member's, and what its own held.
 pub(super) struct Impostor {
     pub(super) place: String,
@@ -56,6 +59,8 @@ pub(super) struct Life {
     consoles: u64,
     pub(super) flapping: Option<String>,
     pub(super) impostor: Option<Impostor>,
+    /// By place: so many bytes of its log were there when it started the last time.
+    pub(super) vouched: std::collections::BTreeMap<String, u64>,
     pub(super) tally: Tally,
 }
 
@@ -63,9 +68,10 @@ impl Life {
     pub(super) fn new(seed: u64, lying_disks: bool) -> Self {
         let plan = Plan::of(seed);
         let (latency_ms, sync_ms) = (plan.latency_ms, plan.sync_ms);
-        let settings = Settings { seed, latency_ms, sync_ms, lying_disks, ..Settings::default() };
-        let mut cluster = Cluster::new(settings);
         let members: Vec<String> = (1..=plan.members).map(|n| n.to_string()).collect();
+        let learners = members[(plan.members - plan.learners) as usize..].to_vec();
+        let settings = Settings { seed, latency_ms, sync_ms, learners, lying_disks };
+        let mut cluster = Cluster::new(settings);
         for name in &members {
             cluster.add(name, name, NAME, "token", &members);
         }
@@ -83,6 +89,7 @@ impl Life {
             consoles: 0,
             flapping: None,
             impostor: None,
+            vouched: std::collections::BTreeMap::new(),
             tally: Tally { lives: 1, ..Tally::default() },
         }
     }
@@ -165,7 +172,14 @@ impl Life {
 
     /// All that is left to tell is told, and all stores are the same.
     pub(super) fn settle(&mut self) -> Result<(), Failure> {
+        let before = self.cluster.trace.frames;
         self.run(QUIET_MS)?;
+        let frames = self.cluster.trace.frames - before;
+        let pairs = self.plan.members * (self.plan.members - 1);
+        if frames > pairs * FRAMES_A_SECOND * QUIET_MS / 1000 {
+            let text = format!("{frames} frames in {QUIET_MS} quiet ms between {pairs} pairs");
+            return Err(Failure::Liveness(text));
+        }
         self.watches.complete(&self.invariants.truth)?;
         let hash = |place: &String| self.cluster.node(place).map(node::Node::store_hash);
         let hashes: Vec<_> = self.members.iter().map(hash).collect();

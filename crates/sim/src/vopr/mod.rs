@@ -128,11 +128,22 @@ pub fn live(seed: u64) -> Outcome {
 #[must_use]
 pub fn live_with(seed: u64, mutant: Option<&Mutant>, show: &[Kind]) -> Outcome {
     let _broken = mutants::leave_out(mutant);
-    let lying_disks = mutant.is_some_and(|mutant| mutant.lying_disks());
+    let lying_disks = mutant.is_some_and(Mutant::lying_disks);
     let mut life = Life::new(seed, lying_disks);
     life.cluster.trace.show(show.iter().copied());
     let result = life.live();
     life.outcome(result)
+}
+
+/// Lives whose traces are pinned: a line each, the seed and its [`trace_hash`] in hexadecimal.
+pub const TRACES: &str = include_str!("../../traces.txt");
+
+/// The pinned lives as they are lived here, in the form of [`TRACES`].
+#[must_use]
+pub fn traces() -> String {
+    let seed = |line: &str| line.split(' ').next().and_then(|seed| seed.parse().ok());
+    let seeds = TRACES.lines().filter_map(seed);
+    seeds.map(|seed: u64| format!("{seed} {:016x}\n", trace_hash(seed))).collect()
 }
 
 /// A hash of everything that the nodes of a life wanted done, and when: the same on every

@@ -9,6 +9,8 @@ use crate::random::Random;
 pub struct Plan {
     /// How many members.
     pub members: u64,
+    /// The last so many of them do not vote.
+    pub learners: u64,
     /// How long things happen to the cluster.
     pub trouble_ms: u64,
     /// How long a frame takes to the hub, and from there.
@@ -45,18 +47,23 @@ impl Plan {
     #[must_use]
     pub fn of(seed: u64) -> Self {
         let mut random = Random::new(seed ^ 0x9_1a4);
-        let members = [1, 3, 3, 3, 3, 3, 5, 5][random.between(0, 8) as usize];
+        let shapes = [(1, 0), (2, 1), (3, 0), (3, 0), (3, 0), (3, 0), (4, 1), (5, 0), (5, 0)];
+        let (members, learners) = shapes[random.between(0, shapes.len() as u64) as usize];
+        // In some lives much happens before a sync comes back.
+        let slow = random.in_1000(250);
         let coda = match random.between(0, 4) {
-            _ if members == 1 => Coda::None,
+            // Of one voter the others cannot go on without it.
+            _ if members - learners == 1 => Coda::None,
             0 => Coda::Wiped,
             1 => Coda::RolledBack,
             _ => Coda::None,
         };
         Self {
             members,
+            learners,
             trouble_ms: random.between(5000, 9000),
             latency_ms: random.between(1, 12),
-            sync_ms: random.between(1, 12),
+            sync_ms: random.between(1, 12) * if slow { 10 } else { 1 },
             pause_ms: random.between(10, 60),
             faults: random.between(60, 300),
             frames: frames(&mut random),

@@ -14,7 +14,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use super::count::Counts;
 use super::steps::logged;
 use crate::digest::Digest;
-use crate::{root, run};
+use crate::{root, run, vopr};
 
 /// One proof with a long form.
 pub(crate) struct Long {
@@ -26,14 +26,27 @@ pub(crate) struct Long {
     unit: &'static str,
     /// The directories whose change makes all earlier runs void.
     proves: &'static [&'static str],
-    /// The package whose tests these are.
-    package: &'static str,
-    /// The integration test that holds the property tests.
-    tests: &'static str,
-    /// Parts of their names, where that test holds others, too.
-    names: &'static [&'static str],
-    /// Cases of each property test in one round, a round being a minute or a few.
-    cases: u64,
+    /// What one round runs, a round being a minute or a few.
+    how: How,
+}
+
+/// What a round runs.
+enum How {
+    /// Property tests, of new cases each time.
+    Cases {
+        /// The package whose tests these are.
+        package: &'static str,
+        /// The integration test that holds them.
+        tests: &'static str,
+        /// Parts of their names, where that test holds others, too.
+        names: &'static [&'static str],
+        /// Cases of each.
+        cases: u64,
+    },
+    /// So many lives of the simulator, of the seeds that come next.
+    Lives(u64),
+    /// Every broken build of the simulator; one round is all there is.
+    Mutants,
 }
 
 /// Every long form.
@@ -43,21 +56,45 @@ pub(crate) const LONGS: &[Long] = &[
         about: "random histories of the store against its model",
         unit: "cases",
         proves: &["crates/api", "crates/mvcc"],
-        package: "kvorum-mvcc",
-        tests: "model",
-        names: &[],
-        cases: 20_000,
+        how: How::Cases { package: "kvorum-mvcc", tests: "model", names: &[], cases: 20_000 },
     },
     Long {
         name: "wal-crash",
         about: "random crashes of the log: what was synced is there, what was torn is cut",
         unit: "cases",
         proves: &["crates/wal", "crates/storage"],
-        package: "kvorum-storage",
-        tests: "crash",
-        names: &["a_crash", "a_failing_disk", "a_lying_disk"],
-        cases: 20_000,
+        how: How::Cases {
+            package: "kvorum-storage",
+            tests: "crash",
+            names: &["a_crash", "a_failing_disk", "a_lying_disk"],
+            cases: 20_000,
+        },
     },
+    Long {
+        name: "vopr",
+        about: "lives of whole clusters in the simulator, each from its seed",
+        unit: "lives",
+        proves: SIMULATED,
+        how: How::Lives(1000),
+    },
+    Long {
+        name: "mutants",
+        about: "builds that are broken on purpose: the simulator notices each",
+        unit: "broken builds",
+        proves: SIMULATED,
+        how: How::Mutants,
+    },
+];
+
+/// All that runs in the simulator, and itself.
+const SIMULATED: &[&str] = &[
+    "crates/api",
+    "crates/mvcc",
+    "crates/node",
+    "crates/relay",
+    "crates/sim",
+    "crates/storage",
+    "crates/wal",
 ];
 
 /// What the file's first line names.
@@ -87,12 +124,15 @@ pub(crate) fn run(name: &str, minutes: u64) -> Result<ExitCode> {
     report(long, &earlier, &row.code);
     let (begun, limit) = (Instant::now(), Duration::from_secs(minutes * 60));
     let mut result = Ok(());
-    while result.is_ok() && (row.count == 0 || begun.elapsed() < limit) {
-        let (counts, outcome) = round(long);
+    let (before, _) = sum(&earlier, name, &row.code);
+    let mut lives = Lives::default();
+    while result.is_ok() && (row.count == 0 || (begun.elapsed() < limit && !long.is_once())) {
+        let (count, outcome) = round(long, before + row.count, &mut lives);
         result = outcome;
-        row.count += long.cases * counts.passed;
+        row.count += count;
         row.seconds = begun.elapsed().as_secs();
         row.result = if result.is_ok() { "passed" } else { "failed" }.into();
+        row.result += &lives.show();
         // After every round, so that a run that is interrupted has not run for nothing.
         write(&file, earlier.iter().chain([&row]))?;
         println!("{name}: {} {} in {} s, {}", row.count, long.unit, row.seconds, row.result);
@@ -131,15 +171,75 @@ fn start(long: &Long) -> Result<Row> {
 
 /// One round. Proptest draws new cases each time and keeps the seed of one that failed beside the
 /// test, where the next run of any form tries it first.
-fn round(long: &Long) -> (Counts, Result<()>) {
-    let mut cargo = run::cargo();
-    cargo.args(["test", "--release", "--package", long.package, "--test", long.tests, "--"]);
-    cargo.args(long.names);
-    cargo.env("PROPTEST_CASES", long.cases.to_string());
-    let (counts, result) = logged(&format!("long-{}", long.name), &mut cargo, Counts::of_cargo);
-    let ran = counts.passed + counts.failed > 0;
-    let none = anyhow!("{} has no test in `{}`", long.package, long.tests);
-    (counts, result.and_then(|()| if ran { Ok(()) } else { Err(none) }))
+fn round(long: &Long, done: u64, lives: &mut Lives) -> (u64, Result<()>) {
+    let log = format!("long-{}", long.name);
+    match long.how {
+        How::Cases { package, tests, names, cases } => {
+            let mut cargo = run::cargo();
+            cargo.args(["test", "--release", "--package", package, "--test", tests, "--"]);
+            cargo.args(names);
+            cargo.env("PROPTEST_CASES", cases.to_string());
+            let (counts, result) = logged(&log, &mut cargo, Counts::of_cargo);
+            let ran = counts.passed + counts.failed > 0;
+            let none = anyhow!("{package} has no test in `{tests}`");
+            (cases * counts.passed, result.and_then(|()| if ran { Ok(()) } else { Err(none) }))
+        }
+        How::Lives(count) => {
+            let words = ["lives", &count.to_string(), "from", &done.to_string()].map(String::from);
+            let (new, result) = logged(&log, &mut vopr::command(&words), Lives::of_log);
+            lives.hours += new.hours;
+            lives.faults += new.faults;
+            (new.count, result)
+        }
+        How::Mutants => {
+            let noticed = |log: &str| log.lines().filter(|l| l.contains(": noticed at ")).count();
+            let (count, result) = logged(&log, &mut vopr::command(&["mutants".into()]), noticed);
+            (count as u64, result)
+        }
+    }
+}
+
+impl Long {
+    /// Whether another round would show the same again.
+    fn is_once(&self) -> bool {
+        matches!(self.how, How::Mutants)
+    }
+}
+
+/// What lives of the simulator came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+struct Lives {
+    count: u64,
+    /// Of virtual time.
+    hours: f64,
+    faults: u64,
+}
+
+impl Lives {
+    /// From the last line of the simulator, `N lives, N virtual hours, N faults injected`. Of lives
+    /// that ended badly there is none.
+    fn of_log(log: &str) -> Self {
+        let line = log.lines().rev().find(|line| line.ends_with(" faults injected"));
+        let failed = log.lines().any(|line| line.starts_with("FAILED"));
+        let words: Vec<&str> = line.filter(|_| !failed).unwrap_or_default().split(' ').collect();
+        let [count, "lives,", hours, "virtual", "hours,", faults, "faults", "injected"] = words[..]
+        else {
+            return Self::default();
+        };
+        Self {
+            count: count.parse().unwrap_or(0),
+            hours: hours.parse().unwrap_or(0.0),
+            faults: faults.parse().unwrap_or(0),
+        }
+    }
+
+    /// For the result of a row.
+    fn show(&self) -> String {
+        match self.faults {
+            0 => String::new(),
+            faults => format!(", {:.1} virtual hours, {faults} faults injected", self.hours),
+        }
+    }
 }
 
 /// Prints what stands for the code as it is now.
@@ -151,7 +251,7 @@ fn report(long: &Long, rows: &[Row], code: &str) {
 /// What passed for this code, over all runs.
 fn sum(rows: &[Row], name: &str, code: &str) -> (u64, u64) {
     rows.iter()
-        .filter(|row| row.name == name && row.code == code && row.result == "passed")
+        .filter(|row| row.name == name && row.code == code && row.result.starts_with("passed"))
         .fold((0, 0), |(count, seconds), row| (count + row.count, seconds + row.seconds))
 }
 
@@ -194,7 +294,7 @@ fn write<'a>(file: &PathBuf, rows: impl Iterator<Item = &'a Row>) -> Result<()> 
 
 #[cfg(test)]
 mod tests {
-    use super::{Row, parse, read, sum, write};
+    use super::{Lives, Row, parse, read, sum, write};
 
     fn row(code: &str, count: u64, result: &str) -> Row {
         parse(&format!("mvcc-model\tc0ffee\t{code}\t{count}\tcases\t60\t{result}")).unwrap()
@@ -210,6 +310,18 @@ mod tests {
         ];
         assert_eq!(sum(&rows, "mvcc-model", "new"), (3, 120));
         assert_eq!(sum(&rows, "wal-crash", "new"), (0, 0));
+    }
+
+    #[test]
+    fn lives_are_read_from_their_last_line() {
+        let log = "seed 9: 10 lives\n20 lives, 1.5 virtual hours, 300 faults injected\n";
+        let lives = Lives { count: 20, hours: 1.5, faults: 300 };
+        assert_eq!(Lives::of_log(log), lives);
+        assert_eq!(lives.show(), ", 1.5 virtual hours, 300 faults injected");
+        assert_eq!(Lives::of_log(&format!("{log}FAILED seed 7: liveness\n")), Lives::default());
+        assert_eq!(Lives::of_log("thread main panicked"), Lives::default());
+        let rows = [row("new", 5, &format!("passed{}", lives.show()))];
+        assert_eq!(sum(&rows, "mvcc-model", "new"), (5, 60));
     }
 
     #[test]

@@ -127,11 +127,11 @@ fn test_files(dir: &Path) -> Result<Vec<PathBuf>> {
 }
 
 /// Runs a command with all it prints going to the step's log, then counts in the log.
-pub(crate) fn logged(
+pub(crate) fn logged<C>(
     name: &str,
     command: &mut Command,
-    count: fn(&str) -> Counts,
-) -> (Counts, Result<()>) {
+    count: impl Fn(&str) -> C,
+) -> (C, Result<()>) {
     let path = root::target().join("test-logs").join(format!("{name}.log"));
     let result = run_into(command, &path);
     let log = fs::read(&path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
