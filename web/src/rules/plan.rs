@@ -117,8 +117,8 @@ mod tests {
         let why = |at_work: &[&str], own: &[&str]| in_the_way(&names(at_work), &names(own));
         assert_eq!(why(&[], &[]), None);
         assert_eq!(why(&["1", "2"], &["1", "2", "3"]), None);
-        let one = "A part of this cluster runs elsewhere: member 3, in another tab of this browser. \
-            Stop it there first, or close that tab.";
+        let one = "A part of this cluster runs elsewhere: member 3, in another tab of this \
+            browser. Stop it there first, or close that tab.";
         assert_eq!(why(&["1", "3"], &["1"]).as_deref(), Some(one));
         let two = "A part of this cluster runs elsewhere: members 1 and 3, in other tabs of this \
             browser. Stop them there first, or close those tabs.";
