@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   script.rs / a test ──► Cluster ─┬─ Place "1": Node + Log + Disk ──┐
-//!                                   ├─ Place "2"                      ├─ Agenda (what happens when)
+//!                                   ├─ Place "2"                      ├─ Agenda (what comes when)
 //!                                   ├─ Hub: Relay, consoles           │
 //!                                   └─ Net: rules and faults ─────────┘
 //! ```

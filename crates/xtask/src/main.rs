@@ -34,8 +34,8 @@ enum Command {
     Up(up::Options),
     /// Run every test there is.
     Test(test::Options),
-    /// Live whole clusters in the simulator, from a seed: exits with 127 after a crash, 128 when one
-    /// did not heal, 129 when a promise was broken.
+    /// Live whole clusters in the simulator, from a seed: exits with 127 after a crash, 128 when
+    /// one did not heal, 129 when a promise was broken.
     Vopr(vopr::Options),
     /// Check format, lints, docs, dependency rules and licences; it only reads.
     Verify,

@@ -5,12 +5,12 @@
 //! |---|---|---|
 //! | `election_safety` | a term has one leader at most | raft, figure 3 |
 //! | `log_matching` | two logs that agree at one entry agree before it | raft, figure 3 |
-//! | `leader_completeness` | a leader holds all that was committed before its term | raft, figure 3 |
-//! | `state_machine_safety` | nobody commits or applies another entry at an index | raft, figure 3 |
-//! | `revisions_only_grow` | no store goes back, and each is where its entries bring it | etcd |
-//! | `equal_hash_at_equal_revision` | at one revision all stores are the same | etcd's HashKV |
+//! | `leader_completeness` | a leader holds all that was committed before | raft, figure 3 |
+//! | `state_machine_safety` | nobody applies another entry at an index | raft, figure 3 |
+//! | `revisions_only_grow` | no store goes back; each is where its entries bring it | etcd |
+//! | `equal_hash_at_equal_revision` | at a revision all stores are the same | etcd's HashKV |
 //! | `watch_reliable` | no event lost, doubled or out of order | etcd's watch guarantees |
-//! | `strict_serializability` | answers fit one order that keeps to real time | Herlihy and Wing; Papadimitriou |
+//! | `strict_serializability` | answers fit one order that keeps to real time | Papadimitriou |
 //! | `identity` | a true directory is never refused, another one always | ours |
 //!
 //! Each looks only at what changed: a node is looked at when it was given something.
