@@ -254,6 +254,11 @@ impl RaftNode {
             // Our request has not left yet, and raft takes a winner's log for durable.
             return Ok(());
         }
+        if message.msg_type() == MessageType::MsgReadIndex && !self.is_leader() {
+            // raft would pass it on in the name of who asked, which no peer believes. Who asked
+            // asks again.
+            return Ok(());
+        }
         if self.is_early_read(&message) {
             if self.early_reads.len() < EARLY_READS {
                 self.early_reads.push(message);
