@@ -90,7 +90,9 @@ impl Page {
                 let running = reports
                     .values()
                     .filter(|report| lives.get(&report.name).is_some_and(Life::serving));
-                self.requests.with_value(|r| route::choose(r.route.as_ref(), running, hub_up))
+                self.requests.with_value(|r| {
+                    route::choose(r.route.as_ref(), !r.calls.is_empty(), running, hub_up)
+                })
             })
         });
         if self.requests.with_value(|r| r.route == chosen) {
@@ -146,6 +148,8 @@ impl Page {
                 let call = self.requests.try_update_value(|r| r.calls.remove(&call)).flatten();
                 if let Some((asked, then)) = call {
                     then(Answer { result, millis: time::now_ms() - asked });
+                    // A better way may have been left for this answer.
+                    self.reroute();
                 }
             }
             Output::Watch { watch, response } => {
