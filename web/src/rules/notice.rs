@@ -112,7 +112,7 @@ impl Notice {
         match self {
             Self::OldBuild => "The hub was updated. Reload the page to go on.".into(),
             Self::CannotHost(why) => why.clone(),
-            Self::HubDown => "Its members cannot talk to each other without it. Start it again \
+            Self::HubDown => "Members cannot talk to each other without it. Start it again \
                 with cargo xtask up; this page finds it by itself."
                 .into(),
             Self::InMemory(why) => format!(
