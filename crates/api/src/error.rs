@@ -54,6 +54,9 @@ macro_rules! catalogue {
             Invalid(String),
             /// Not in this version of Kvorum; the text names what.
             Unimplemented(String),
+            /// What this member has stored cannot be read any more; the text says what. No answer
+            /// of the cluster's: other members may be well.
+            Damaged(String),
         }
 
         impl Error {
@@ -64,6 +67,7 @@ macro_rules! catalogue {
                     Self::Unavailable(_) => Code::Unavailable,
                     Self::Invalid(_) => Code::InvalidArgument,
                     Self::Unimplemented(_) => Code::Unimplemented,
+                    Self::Damaged(_) => Code::DataLoss,
                 }
             }
 
@@ -73,7 +77,8 @@ macro_rules! catalogue {
                     $(Self::$name => $text,)*
                     Self::Unavailable(text)
                     | Self::Invalid(text)
-                    | Self::Unimplemented(text) => text,
+                    | Self::Unimplemented(text)
+                    | Self::Damaged(text) => text,
                 }
             }
         }
@@ -133,8 +138,6 @@ catalogue! {
     WatchEmptyRange => InvalidArgument, "mvcc: watcher range is empty";
     /// A watch id that its stream uses already.
     WatchDuplicateId => InvalidArgument, "mvcc: duplicate watch ID provided on the WatchStream";
-    /// A watch from a revision below zero.
-    WatchNegativeRevision => InvalidArgument, "mvcc: start revision is negative";
 }
 
 impl std::fmt::Display for Error {

@@ -5,8 +5,9 @@ use api::{Error, Result};
 use crate::store::Store;
 
 impl Store {
-    /// Drops what is older than the state at `revision`. Reads and watches at that revision
-    /// still work, below it they are refused.
+    /// Forbids what is older than the state at `revision`. Reads and watches at that revision
+    /// still work, below it they are refused. What that makes useless is dropped by
+    /// [`scrub`](crate::draft::scrub), once it is in the base.
     pub fn compact(&mut self, revision: i64) -> Result<()> {
         if revision <= self.compact_revision {
             return Err(Error::Compacted);
@@ -14,8 +15,6 @@ impl Store {
         if revision > self.revision {
             return Err(Error::FutureRev);
         }
-        let rows = &mut self.rows;
-        self.index.compact(revision, |at| rows.remove(at));
         self.compact_revision = revision;
         Ok(())
     }

@@ -7,9 +7,11 @@
 //!             6 lease; what is zero or empty is left out
 //! ```
 
+use api::Bytes;
 use api::kv::KeyValue;
 
-use crate::rows::{Revision, is_tombstone};
+use crate::base::Damage;
+use crate::mark::{Mark, Revision, is_tombstone};
 
 /// Bytes of a row's key, without the mark of a deletion.
 const ROW_KEY_BYTES: usize = 17;
@@ -20,13 +22,24 @@ pub(crate) fn row_bytes(row: &KeyValue) -> u64 {
     (key + kv_bytes(row)) as u64
 }
 
-/// Appends a row, key and value.
-pub(crate) fn row(at: Revision, row: &KeyValue, out: &mut Vec<u8>) {
-    out.extend(at.main.to_be_bytes());
+/// Bytes of a row whose value has `len` bytes, its key included.
+pub(crate) fn stored_bytes(len: usize, mark: Mark) -> u64 {
+    (ROW_KEY_BYTES + usize::from(!mark.is_live()) + len) as u64
+}
+
+/// Appends a row's key.
+pub(crate) fn row_key(mark: Mark, out: &mut Vec<u8>) {
+    out.extend(mark.at.main.to_be_bytes());
     out.push(b'_');
-    out.extend(i64::from(at.sub).to_be_bytes());
-    if is_tombstone(row) {
+    out.extend(i64::from(mark.at.sub).to_be_bytes());
+    if !mark.is_live() {
         out.push(b't');
+    }
+}
+
+/// Appends a row's value.
+pub(crate) fn row_value(row: &KeyValue, out: &mut Vec<u8>) {
+    if is_tombstone(row) {
         // A deletion's value names the key alone.
         bytes_field(1, &row.key, out);
         return;
@@ -38,6 +51,60 @@ pub(crate) fn row(at: Revision, row: &KeyValue, out: &mut Vec<u8>) {
     int_field(4, *version, out);
     bytes_field(5, value, out);
     int_field(6, *lease, out);
+}
+
+/// Reads a row's value. Key and value are parts of `bytes`.
+pub(crate) fn read_row(at: Revision, bytes: Bytes) -> Result<KeyValue, Damage> {
+    let damaged = |what: &str| {
+        let Revision { main, sub } = at;
+        Damage(format!("the change at revision {main}.{sub} cannot be read: {what}"))
+    };
+    let mut row = KeyValue { mod_revision: at.main, ..KeyValue::default() };
+    let mut rest = Reader(&bytes);
+    while !rest.0.is_empty() {
+        let tag = rest.varint().ok_or_else(|| damaged("a number is cut off"))?;
+        let number = rest.varint().ok_or_else(|| damaged("a number is cut off"))?;
+        match tag {
+            0x0a | 0x2a => {
+                let field = rest.take(number).ok_or_else(|| damaged("a field is cut off"))?;
+                let place = if tag == 0x0a { &mut row.key } else { &mut row.value };
+                *place = bytes.slice_ref(field);
+            }
+            0x10 => row.create_revision = number.cast_signed(),
+            0x18 => row.mod_revision = number.cast_signed(),
+            0x20 => row.version = number.cast_signed(),
+            0x30 => row.lease = number.cast_signed(),
+            _ => return Err(damaged("it has a field that no row has")),
+        }
+    }
+    match row.key.is_empty() || row.mod_revision != at.main {
+        true => Err(damaged("it is of another place")),
+        false => Ok(row),
+    }
+}
+
+/// What is left to be read.
+struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    fn varint(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for shift in (0..u64::BITS).step_by(7) {
+            let (&byte, rest) = self.0.split_first()?;
+            self.0 = rest;
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    fn take(&mut self, len: u64) -> Option<&'a [u8]> {
+        let (field, rest) = self.0.split_at_checked(usize::try_from(len).ok()?)?;
+        self.0 = rest;
+        Some(field)
+    }
 }
 
 fn kv_bytes(row: &KeyValue) -> usize {
@@ -95,57 +162,61 @@ fn varint_len(value: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Store;
+
+    fn encoded(at: Revision, row: &KeyValue) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        row_key(Mark::of(at, row), &mut bytes);
+        row_value(row, &mut bytes);
+        bytes
+    }
+
+    fn pair(value: Vec<u8>) -> KeyValue {
+        KeyValue {
+            key: b"bc".as_slice().into(),
+            create_revision: 2,
+            mod_revision: 300,
+            version: 5,
+            value: value.into(),
+            lease: -1,
+        }
+    }
 
     #[test]
-    fn the_size_of_a_row_is_the_length_of_its_encoding() {
-        let mut store = Store::new();
-        let mut put = |key: &'static [u8], value: Vec<u8>| {
-            let request = api::kv::PutRequest {
-                key: key.into(),
-                value: value.into(),
-                ..api::kv::PutRequest::default()
-            };
-            store.put(&request).unwrap();
+    fn a_row_comes_back_as_it_went_and_has_the_size_of_its_encoding() {
+        let at = Revision { main: 300, sub: 7 };
+        let deleted = KeyValue {
+            key: b"bc".as_slice().into(),
+            mod_revision: 300,
+            ..KeyValue::default()
         };
-        put(b"a", vec![]);
-        put(b"a", vec![1; 127]);
-        put(b"bc", vec![1; 128]);
-        put(b"bc", vec![1; 70_000]);
-        let delete = api::kv::DeleteRangeRequest {
-            key: b"a".as_slice().into(),
-            range_end: b"\0".as_slice().into(),
-            prev_kv: false,
-        };
-        store.delete_range(&delete).unwrap();
-        let mut bytes = Vec::new();
-        for (at, written) in store.rows.scan(0, i64::MAX) {
-            row(at, written, &mut bytes);
+        let lengths = [0, 1, 127, 128, 70_000];
+        for row in lengths.map(|len| pair(vec![1; len])).into_iter().chain([deleted]) {
+            let mut value = Vec::new();
+            row_value(&row, &mut value);
+            assert_eq!(encoded(at, &row).len() as u64, row_bytes(&row));
+            assert_eq!(stored_bytes(value.len(), Mark::of(at, &row)), row_bytes(&row));
+            assert_eq!(read_row(at, value.clone().into()), Ok(row.clone()));
+            // Of a cut row nothing is believed.
+            value.pop();
+            assert_ne!(read_row(at, value.into()).ok(), Some(row));
         }
-        assert_eq!(bytes.len() as u64, store.bytes());
+        assert!(read_row(at, Bytes::from_static(b"\x0a\x01")).is_err());
+        assert!(read_row(at, Bytes::from_static(b"\xff\xff")).is_err());
+        assert!(read_row(Revision::first(3), encoded(at, &pair(vec![])).into()).is_err());
     }
 
     /// The format is etcd's: what it writes for these rows, byte by byte.
     #[test]
     fn rows_are_laid_out_as_etcd_does() {
-        let put = KeyValue {
-            key: b"a".as_slice().into(),
-            create_revision: 2,
-            mod_revision: 300,
-            version: 5,
-            value: b"v".as_slice().into(),
-            lease: -1,
-        };
-        let mut bytes = Vec::new();
-        row(Revision { main: 300, sub: 1 }, &put, &mut bytes);
+        let put = KeyValue { key: b"a".as_slice().into(), ..pair(b"v".to_vec()) };
         let key = b"\0\0\0\0\0\0\x01\x2c_\0\0\0\0\0\0\0\x01";
         let value = b"\x0a\x01a\x10\x02\x18\xac\x02\x20\x05\x2a\x01v";
         let lease = b"\x30\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01";
-        assert_eq!(bytes, [&key[..], value, lease].concat());
+        let at = Revision { main: 300, sub: 1 };
+        assert_eq!(encoded(at, &put), [&key[..], value, lease].concat());
 
         let delete = KeyValue { mod_revision: 2, key: b"a".as_slice().into(), ..<_>::default() };
-        bytes.clear();
-        row(Revision::first(2), &delete, &mut bytes);
+        let bytes = encoded(Revision::first(2), &delete);
         assert_eq!(bytes, b"\0\0\0\0\0\0\0\x02_\0\0\0\0\0\0\0\0t\x0a\x01a");
     }
 }

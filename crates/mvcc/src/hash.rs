@@ -1,9 +1,10 @@
 //! One number for all rows, to see if two members hold the same.
 
+use api::kv::KeyValue;
 use api::{Error, Result};
 
 use crate::encode;
-use crate::rows::is_tombstone;
+use crate::mark::{Mark, is_tombstone};
 use crate::store::Store;
 
 /// The hash of a store. Comparable only with one of equal revisions.
@@ -29,15 +30,29 @@ impl Store {
         }
         let mut hash = crc32c::crc32c(b"key");
         let mut bytes = Vec::new();
-        for (at, row) in self.rows.scan(0, revision) {
-            // Releases of etcd differ in whether they keep this one, so none of them counts it.
-            if at.main == self.compact_revision && is_tombstone(row) {
+        for item in self.rows(0, revision) {
+            let (at, row) = item?;
+            let mark = Mark::of(at, &row);
+            if at.main <= self.compact_revision && !self.survives(mark, &row)? {
                 continue;
             }
             bytes.clear();
-            encode::row(at, row, &mut bytes);
+            encode::row_key(mark, &mut bytes);
+            encode::row_value(&row, &mut bytes);
             hash = crc32c::crc32c_append(hash, &bytes);
         }
         Ok(Hash { hash, revision, compact_revision: self.compact_revision })
+    }
+
+    /// Whether a version that is not above the compact revision is a part of the state there.
+    /// Others are dropped sooner or later, by each member in its own time. (A deletion exactly
+    /// there is kept for watches; releases of etcd differ in whether they keep it, so none of
+    /// them counts it.)
+    fn survives(&self, mark: Mark, row: &KeyValue) -> Result<bool> {
+        if is_tombstone(row) {
+            return Ok(false);
+        }
+        let newest = self.mark(&row.key, self.compact_revision)?;
+        Ok(newest.is_some_and(|newest| newest.at == mark.at))
     }
 }

@@ -44,28 +44,31 @@
 //! let mut watchers = Watchers::new(&store);
 //! let key = api::Bytes::from_static(b"key1");
 //! let create = WatchCreateRequest { key: key.clone(), ..Default::default() };
-//! watchers.request(&store, 1, &WatchRequest::Create(create));
+//! watchers.request(&store, 1, &WatchRequest::Create(create))?;
 //!
 //! let put = PutRequest { key, value: "value1".into(), ..Default::default() };
 //! let response = store.put(&put)?;
 //! assert_eq!(response.header.revision, 2);
-//! watchers.changed(&store);
+//! watchers.changed(&store)?;
 //!
-//! let step = watchers.step(&store);
+//! let step = watchers.step(&store)?;
 //! let [(1, created), (1, told)] = &step.messages[..] else { panic!("two for session 1") };
 //! assert!(created.created);
 //! assert_eq!(told.events[0].kv.value, "value1");
 //! # Ok::<(), api::Error>(())
 //! ```
 
+pub mod base;
 pub mod check;
 mod compact;
+pub mod draft;
 mod encode;
 mod hash;
-mod index;
+mod layer;
+mod mark;
+mod merge;
 mod overlap;
 mod range;
-mod rows;
 mod size;
 mod span;
 mod store;
@@ -76,5 +79,8 @@ mod watch;
 mod write;
 
 pub use hash::Hash;
-pub use store::Store;
+pub use mark::{Mark, Revision};
+pub use range::Reading;
+pub use span::Span;
+pub use store::{Store, Weight};
 pub use watch::{Step, Watchers};

@@ -6,9 +6,12 @@ use api::Bytes;
 use api::kv::{KeyValue, RangeRequest, RangeResponse, SortOrder, SortTarget};
 use api::{Error, Result};
 
-use crate::index::Mark;
+use crate::mark::Mark;
 use crate::span::Span;
 use crate::store::{Store, header};
+
+/// Bytes of pairs that one slice fetches, about.
+const SLICE_BYTES: usize = 1024 * 1024;
 
 impl Store {
     /// Reads keys, now or at a revision of the past.
@@ -19,45 +22,98 @@ impl Store {
     /// Reads keys in a store whose newest revision is `current`: one higher than its own for a
     /// transaction that has written something.
     pub(crate) fn range_at(&self, request: &RangeRequest, current: i64) -> Result<RangeResponse> {
+        let mut reading = Reading::at(self, request.clone(), current)?;
+        while !reading.read_on(self, usize::MAX)? {}
+        Ok(reading.finish())
+    }
+}
+
+/// A range that is read in slices, so that a large one stops nobody. It shows the state at one
+/// revision, whatever is written meanwhile.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    request: RangeRequest,
+    /// The revision to read at.
+    at: i64,
+    /// The store's revision when it began.
+    current: i64,
+    /// What is left to look at.
+    span: Span,
+    /// So many pairs are fetched; beyond them keys are only counted.
+    fetch: usize,
+    kvs: Vec<KeyValue>,
+    count: i64,
+}
+
+impl Reading {
+    /// Begins to read.
+    pub fn new(store: &Store, request: RangeRequest) -> Result<Self> {
+        Self::at(store, request, store.revision)
+    }
+
+    fn at(store: &Store, request: RangeRequest, current: i64) -> Result<Self> {
         let at = match request.revision {
             ..=0 => current,
             future if future > current => return Err(Error::FutureRev),
-            past if past < self.compact_revision => return Err(Error::Compacted),
+            past if past < store.compact_revision => return Err(Error::Compacted),
             past => past,
         };
-
         let span = Span::new(&request.key, &request.range_end);
-        let mut live = self.index.live(&span, at);
-        let mut response = RangeResponse { header: header(current), ..RangeResponse::default() };
-        if !request.count_only {
-            let fetch = rows_to_fetch(request);
-            let kvs = live.by_ref().take(fetch).map(|(key, mark)| self.fetch(request, key, mark));
-            response.kvs = kvs.collect();
-            response.count = response.kvs.len() as i64;
-        }
-        // Beyond the limit only the index is walked.
-        response.count += live.count() as i64;
+        let fetch = if request.count_only { 0 } else { rows_to_fetch(&request) };
+        Ok(Self { request, at, current, span, fetch, kvs: Vec::new(), count: 0 })
+    }
 
-        response.kvs.retain(|kv| in_bounds(request, kv));
-        sort(request, &mut response.kvs);
-        response.more = cut(request.limit, &mut response.kvs);
+    /// Looks at up to `keys` keys more. The answer, once there are no more.
+    ///
+    /// # Errors
+    /// [`Error::Compacted`] if the revision that the request names was compacted meanwhile. One
+    /// that names none begins again.
+    pub fn step(&mut self, store: &Store, keys: usize) -> Result<Option<RangeResponse>> {
+        if self.at < store.compact_revision {
+            *self = Self::new(store, self.request.clone())?;
+        }
+        Ok(self.read_on(store, keys)?.then(|| self.finish()))
+    }
+
+    /// True once there are no more keys to look at.
+    fn read_on(&mut self, store: &Store, keys: usize) -> Result<bool> {
+        let (mut seen, mut bytes) = (0, 0);
+        let span = self.span.clone();
+        for item in store.live(&span, self.at) {
+            let (key, mark) = item?;
+            if seen >= keys || bytes >= SLICE_BYTES {
+                self.span = span.from(key);
+                return Ok(false);
+            }
+            seen += 1;
+            self.count += 1;
+            if self.kvs.len() < self.fetch {
+                let kv = self.pair(store, key, mark)?;
+                bytes += kv.key.len() + kv.value.len();
+                self.kvs.push(kv);
+            }
+        }
+        Ok(true)
+    }
+
+    /// One pair of the answer. Keys alone come from the index, without their lease, as in etcd.
+    fn pair(&self, store: &Store, key: Bytes, mark: Mark) -> Result<KeyValue> {
+        if self.request.keys_only && self.request.sort_target != SortTarget::Value {
+            return Ok(mark.bare(key));
+        }
+        store.row(mark)
+    }
+
+    fn finish(&mut self) -> RangeResponse {
+        let request = &self.request;
+        let mut kvs = std::mem::take(&mut self.kvs);
+        kvs.retain(|kv| in_bounds(request, kv));
+        sort(request, &mut kvs);
+        let more = cut(request.limit, &mut kvs);
         if request.keys_only {
-            response.kvs.iter_mut().for_each(|kv| kv.value.clear());
+            kvs.iter_mut().for_each(|kv| kv.value.clear());
         }
-        Ok(response)
-    }
-
-    /// One pair of an answer. Keys alone come from the index, without their lease, as in etcd.
-    fn fetch(&self, request: &RangeRequest, key: &Bytes, mark: Mark) -> KeyValue {
-        if request.keys_only && request.sort_target != SortTarget::Value {
-            return mark.bare(key);
-        }
-        self.row(mark)
-    }
-
-    /// The row of a live version.
-    pub(crate) fn row(&self, mark: Mark) -> KeyValue {
-        self.rows.get(mark.at).expect("invariant: each mark has its row")
+        RangeResponse { header: header(self.current), kvs, more, count: self.count }
     }
 }
 

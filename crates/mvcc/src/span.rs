@@ -13,7 +13,7 @@ use api::Bytes;
 ///  a    \0          a <= k
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Span {
+pub enum Span {
     /// One key.
     Key(Bytes),
     /// From the first key up to, not including, the second.
@@ -24,7 +24,7 @@ pub(crate) enum Span {
 
 impl Span {
     /// Reads a request's pair.
-    pub(crate) fn new(key: &Bytes, range_end: &Bytes) -> Self {
+    pub fn new(key: &Bytes, range_end: &Bytes) -> Self {
         match range_end.as_ref() {
             [] => Self::Key(key.clone()),
             [0] => Self::From(key.clone()),
@@ -32,13 +32,23 @@ impl Span {
         }
     }
 
+    /// What of it is left from a key on that is in it.
+    pub(crate) fn from(&self, key: Bytes) -> Self {
+        match self {
+            Self::Key(_) => Self::Key(key),
+            Self::Range(_, end) => Self::Range(key, end.clone()),
+            Self::From(_) => Self::From(key),
+        }
+    }
+
     /// True if no key can be in it.
-    pub(crate) fn is_empty(&self) -> bool {
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
         matches!(self, Self::Range(start, end) if start >= end)
     }
 
     /// True if `key` is in it.
-    pub(crate) fn contains(&self, key: &[u8]) -> bool {
+    pub fn contains(&self, key: &[u8]) -> bool {
         match self {
             Self::Key(only) => only == key,
             Self::Range(start, end) => key >= start.as_ref() && key < end.as_ref(),
@@ -47,7 +57,7 @@ impl Span {
     }
 
     /// For `BTreeMap::range`, which panics on a range that ends before it starts.
-    pub(crate) fn bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
+    pub fn bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
         match self {
             Self::Key(key) => (Bound::Included(key), Bound::Included(key)),
             Self::Range(start, end) if start < end => {

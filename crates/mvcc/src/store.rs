@@ -1,28 +1,47 @@
-//! The store: the index and the rows, and the revisions that they are at.
+//! The store: history in memory and below it, and the revisions that it is at.
 
-use api::kv::{DeleteRangeRequest, DeleteRangeResponse, PutRequest, PutResponse, ResponseHeader};
-use api::{Error, Result};
+use std::sync::Arc;
 
-use crate::index::Index;
-use crate::rows::Rows;
+use api::kv::{
+    DeleteRangeRequest, DeleteRangeResponse, KeyValue, PutRequest, PutResponse, ResponseHeader,
+};
+use api::{Bytes, Error, Result};
+
+use crate::base::{SharedBase, Summary};
+use crate::draft::Run;
+use crate::encode;
+use crate::layer::Layer;
+use crate::mark::{Mark, Revision};
 use crate::write::Writer;
 
 /// Revision of a store that nothing was written to.
-const FRESH_REVISION: i64 = 1;
+pub(crate) const FRESH_REVISION: i64 = 1;
 
 /// Compact revision of a store that was never compacted.
-const NEVER_COMPACTED: i64 = -1;
+pub(crate) const NEVER_COMPACTED: i64 = -1;
 
 /// All keys, all their versions since the last compaction.
 ///
-/// Invariants: `compact_revision <= revision`; each mark in `index` has its row in `rows` and
-/// the other way round.
+/// Invariants: `compact_revision <= revision`; base, moving and recent hold parts of history that
+/// follow each other.
 #[derive(Clone, Debug)]
 pub struct Store {
-    pub(crate) index: Index,
-    pub(crate) rows: Rows,
+    /// What was moved out of memory, once something was.
+    pub(crate) base: Option<SharedBase>,
+    /// On its way to the base, until a newer base holds it.
+    pub(crate) moving: Option<Run>,
+    pub(crate) recent: Layer,
     pub(crate) revision: i64,
     pub(crate) compact_revision: i64,
+}
+
+/// What of a store is in memory and not on its way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Weight {
+    /// Changes.
+    pub rows: usize,
+    /// Bytes, about.
+    pub bytes: usize,
 }
 
 impl Default for Store {
@@ -35,11 +54,18 @@ impl Store {
     /// An empty store, at revision 1.
     pub fn new() -> Self {
         Self {
-            index: Index::default(),
-            rows: Rows::default(),
+            base: None,
+            moving: None,
+            recent: Layer::default(),
             revision: FRESH_REVISION,
             compact_revision: NEVER_COMPACTED,
         }
+    }
+
+    /// The store that a base was moved out of.
+    pub fn on(base: SharedBase) -> Self {
+        let Summary { revision, compact_revision, .. } = *base.summary();
+        Self { base: Some(base), revision, compact_revision, ..Self::new() }
     }
 
     /// The revision of the last change.
@@ -52,9 +78,44 @@ impl Store {
         self.compact_revision
     }
 
-    /// Bytes of all versions of all keys, as etcd encodes them. For status and quota.
+    /// Bytes of all versions that are kept of all keys, as etcd encodes them: for status and
+    /// quota. What a compaction drops counts until it is dropped, which each member does in its
+    /// own time.
     pub fn bytes(&self) -> u64 {
-        self.rows.bytes()
+        let base = self.base.as_ref().map_or(0, |base| base.summary().bytes);
+        base + self.moving.as_ref().map_or(0, |run| run.layer.bytes()) + self.recent.bytes()
+    }
+
+    /// What it rests on.
+    pub fn base(&self) -> Option<&SharedBase> {
+        self.base.as_ref()
+    }
+
+    /// What of it is in memory and not on its way out.
+    pub fn weight(&self) -> Weight {
+        Weight { rows: self.recent.len(), bytes: self.recent.memory() }
+    }
+
+    /// Takes what is in memory, to be moved to the base, with the owner's note beside it. Reads
+    /// still find it. `None` while an earlier run has not arrived.
+    pub fn freeze(&mut self, note: Bytes) -> Option<Run> {
+        if self.moving.is_some() {
+            return None;
+        }
+        let run = Run {
+            layer: Arc::new(std::mem::take(&mut self.recent)),
+            revision: self.revision,
+            compact_revision: self.compact_revision,
+            note,
+        };
+        self.moving = Some(run.clone());
+        Some(run)
+    }
+
+    /// There is a newer base. If it holds what was on its way, that leaves memory.
+    pub fn rest_on(&mut self, base: SharedBase) {
+        self.moving.take_if(|run| run.revision <= base.summary().revision);
+        self.base = Some(base);
     }
 
     /// Writes a key, at a new revision.
@@ -66,7 +127,7 @@ impl Store {
 
     /// Deletes the keys of a range, at a new revision if there are any.
     pub fn delete_range(&mut self, request: &DeleteRangeRequest) -> Result<DeleteRangeResponse> {
-        self.write(|writer| Ok(writer.delete_range(request)))
+        self.write(|writer| writer.delete_range(request))
     }
 
     /// Refuses a lease that does not exist. No lease exists yet.
@@ -86,6 +147,25 @@ impl Store {
             Err(_) => writer.roll_back(),
         }
         result
+    }
+
+    /// The row of a version that the index names.
+    pub(crate) fn row(&self, mark: Mark) -> Result<KeyValue> {
+        let Revision { main, sub } = mark.at;
+        self.find_row(mark.at)?.ok_or_else(|| {
+            Error::Damaged(format!("the index names revision {main}.{sub}, which is not there"))
+        })
+    }
+
+    /// The row of a change, if it is kept.
+    pub(crate) fn find_row(&self, at: Revision) -> Result<Option<KeyValue>> {
+        let moving = || self.moving.as_ref().and_then(|run| run.layer.row(at));
+        if let Some(row) = self.recent.row(at).or_else(moving) {
+            return Ok(Some(row.clone()));
+        }
+        let Some(base) = &self.base else { return Ok(None) };
+        let row = base.row(at)?;
+        Ok(row.map(|bytes| encode::read_row(at, bytes)).transpose()?)
     }
 }
 

@@ -44,7 +44,10 @@ impl Store {
 
     /// Compares and validates.
     fn plan<'a>(&self, request: &'a TxnRequest) -> Result<Plan<'a>> {
-        let succeeded = request.compare.iter().all(|compare| self.holds(compare));
+        let mut succeeded = true;
+        for compare in &request.compare {
+            succeeded = succeeded && self.holds(compare)?;
+        }
         let ops = if succeeded { &request.success } else { &request.failure };
         let step = |op: &'a RequestOp| -> Result<Step<'a>> {
             Ok(match op {
@@ -63,19 +66,23 @@ impl Store {
         Ok(Plan { succeeded, steps: ops.iter().map(step).collect::<Result<_>>()? })
     }
 
-    fn holds(&self, compare: &Compare) -> bool {
+    fn holds(&self, compare: &Compare) -> Result<bool> {
         let span = Span::new(&compare.key, &compare.range_end);
-        let mut keys = self.index.live(&span, self.revision).peekable();
+        let mut keys = self.live(&span, self.revision).peekable();
         if keys.peek().is_none() {
             // No value is not an empty value: a guard on it never holds. The rest is 0.
-            return !matches!(compare.target, CompareTarget::Value(_))
-                && holds_for(compare, &KeyValue::default());
+            return Ok(!matches!(compare.target, CompareTarget::Value(_))
+                && holds_for(compare, &KeyValue::default()));
         }
         let needs_row = matches!(compare.target, CompareTarget::Value(_) | CompareTarget::Lease(_));
-        keys.all(|(key, mark)| {
-            let kv = if needs_row { self.row(mark) } else { mark.bare(key) };
-            holds_for(compare, &kv)
-        })
+        for item in keys {
+            let (key, mark) = item?;
+            let kv = if needs_row { self.row(mark)? } else { mark.bare(key) };
+            if !holds_for(compare, &kv) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Inside of a transaction a negative revision is a compacted one.
@@ -90,7 +97,7 @@ impl Store {
 
     fn check_put(&self, request: &PutRequest) -> Result<()> {
         let keeps = request.ignore_value || request.ignore_lease;
-        if keeps && self.index.now(&request.key).is_none() {
+        if keeps && self.now(&request.key)?.is_none() {
             return Err(Error::KeyNotFound);
         }
         self.check_lease(request.lease)
@@ -118,7 +125,7 @@ fn execute(writer: &mut Writer<'_>, plan: &Plan<'_>) -> Result<TxnResponse> {
         response.responses.push(match step {
             Step::Range(range) => ResponseOp::Range(writer.range(range)?),
             Step::Put(put) => ResponseOp::Put(writer.put(put)?),
-            Step::DeleteRange(delete) => ResponseOp::DeleteRange(writer.delete_range(delete)),
+            Step::DeleteRange(delete) => ResponseOp::DeleteRange(writer.delete_range(delete)?),
             Step::Txn(plan) => ResponseOp::Txn(execute(writer, plan)?),
         });
     }

@@ -7,26 +7,25 @@ use api::kv::{
 };
 use api::{Error, Result};
 
-use crate::index::Mark;
-use crate::rows::Revision;
+use crate::mark::{Mark, Revision};
 use crate::span::Span;
 use crate::store::{Store, header};
 
 /// Changes a store at the revision after its own. Reads through it see what it wrote.
 pub(crate) struct Writer<'a> {
     store: &'a mut Store,
-    /// The keys changed so far: the change at place `n` has sub revision `n`.
-    changed: Vec<Bytes>,
+    /// Changes so far; the next one has this sub revision.
+    changes: u32,
 }
 
 impl<'a> Writer<'a> {
     pub(crate) fn new(store: &'a mut Store) -> Self {
-        Self { store, changed: Vec::new() }
+        Self { store, changes: 0 }
     }
 
     /// The revision that a read sees here: the new one as soon as something was written.
     pub(crate) fn revision(&self) -> i64 {
-        self.store.revision + i64::from(!self.changed.is_empty())
+        self.store.revision + i64::from(self.changes > 0)
     }
 
     /// Makes the changes the store's newest revision.
@@ -36,10 +35,8 @@ impl<'a> Writer<'a> {
 
     /// Takes all changes back, the last one first.
     pub(crate) fn roll_back(mut self) {
-        while let Some(key) = self.changed.pop() {
-            let at = self.next();
-            self.store.index.pop(&key);
-            self.store.rows.remove(at);
+        for _ in 0..std::mem::take(&mut self.changes) {
+            self.store.recent.pop();
         }
     }
 
@@ -48,13 +45,13 @@ impl<'a> Writer<'a> {
     }
 
     pub(crate) fn put(&mut self, request: &PutRequest) -> Result<PutResponse> {
-        let old = self.store.index.now(&request.key);
+        let old = self.store.now(&request.key)?;
         let keeps = request.ignore_value || request.ignore_lease;
         if keeps && old.is_none() {
             return Err(Error::KeyNotFound);
         }
         let old_row = match old {
-            Some(mark) if keeps || request.prev_kv => self.store.rows.get(mark.at),
+            Some(mark) if keeps || request.prev_kv => Some(self.store.row(mark)?),
             _ => None,
         };
 
@@ -83,19 +80,16 @@ impl<'a> Writer<'a> {
         })
     }
 
-    pub(crate) fn delete_range(&mut self, request: &DeleteRangeRequest) -> DeleteRangeResponse {
+    pub(crate) fn delete_range(
+        &mut self,
+        request: &DeleteRangeRequest,
+    ) -> Result<DeleteRangeResponse> {
         let span = Span::new(&request.key, &request.range_end);
-        let doomed: Vec<(Bytes, Mark)> = self
-            .store
-            .index
-            .range(&span)
-            .filter_map(|(key, history)| Some((key.clone(), history.now()?)))
-            .collect();
-
+        let doomed: Vec<(Bytes, Mark)> = self.store.live(&span, i64::MAX).collect::<Result<_>>()?;
         let mut response = DeleteRangeResponse::default();
         for (key, mark) in doomed {
             if request.prev_kv {
-                response.prev_kvs.extend(self.store.rows.get(mark.at));
+                response.prev_kvs.push(self.store.row(mark)?);
             }
             let at = self.next();
             let row = KeyValue { key, mod_revision: at.main, ..KeyValue::default() };
@@ -103,18 +97,16 @@ impl<'a> Writer<'a> {
             response.deleted += 1;
         }
         response.header = header(self.revision());
-        response
+        Ok(response)
     }
 
     /// Where the next change goes.
     fn next(&self) -> Revision {
-        let sub = u32::try_from(self.changed.len()).expect("memory holds fewer keys than 2^32");
-        Revision { main: self.store.revision + 1, sub }
+        Revision { main: self.store.revision + 1, sub: self.changes }
     }
 
     fn change(&mut self, mark: Mark, row: KeyValue) {
-        self.changed.push(row.key.clone());
-        self.store.index.push(&row.key, mark);
-        self.store.rows.insert(mark.at, row);
+        self.changes = self.changes.checked_add(1).expect("memory holds fewer keys than 2^32");
+        self.store.recent.push(mark, row);
     }
 }

@@ -18,14 +18,14 @@ fn a_session_has_so_many_watches_and_no_more() {
     let key = Bytes::from_static(b"k");
     let create = WatchRequest::Create(WatchCreateRequest { key, ..Default::default() });
     for _ in 0..limits::WATCHES_PER_SESSION {
-        watchers.request(&store, 1, &create);
+        watchers.request(&store, 1, &create).unwrap();
     }
-    let step = watchers.step(&store);
+    let step = watchers.step(&store).unwrap();
     assert!(step.messages.iter().all(|(_, response)| response.created && !response.canceled));
     assert_eq!(watchers.len(), limits::WATCHES_PER_SESSION);
 
-    watchers.request(&store, 1, &create);
-    let refused = watchers.step(&store).messages.remove(0).1;
+    watchers.request(&store, 1, &create).unwrap();
+    let refused = watchers.step(&store).unwrap().messages.remove(0).1;
     assert!(refused.created && refused.canceled && refused.watch_id == -1);
     assert_eq!(refused.cancel_reason, Error::TooManyRequests.text());
 
@@ -33,9 +33,9 @@ fn a_session_has_so_many_watches_and_no_more() {
     store.put(&put("k")).unwrap();
     let events: usize = drain(&mut watchers, &store).iter().map(|r| r.events.len()).sum();
     assert_eq!(events, limits::WATCHES_PER_SESSION);
-    watchers.request(&store, 1, &WatchRequest::Cancel(7));
-    watchers.request(&store, 1, &create);
-    assert_eq!(watchers.step(&store).messages.len(), 2);
+    watchers.request(&store, 1, &WatchRequest::Cancel(7)).unwrap();
+    watchers.request(&store, 1, &create).unwrap();
+    assert_eq!(watchers.step(&store).unwrap().messages.len(), 2);
     assert_eq!(watchers.len(), limits::WATCHES_PER_SESSION);
     watchers.end(1);
     assert!(watchers.is_empty());
@@ -44,7 +44,7 @@ fn a_session_has_so_many_watches_and_no_more() {
 fn drain(watchers: &mut Watchers, store: &Store) -> Vec<WatchResponse> {
     let mut responses = Vec::new();
     loop {
-        let step = watchers.step(store);
+        let step = watchers.step(store).unwrap();
         responses.extend(step.messages.into_iter().map(|(_, response)| response));
         if !step.more {
             return responses;
@@ -60,13 +60,13 @@ fn a_change_for_many_watches_is_told_in_slices() {
     let (key, range_end) = (Bytes::from_static(b"a"), Bytes::from_static(b"z"));
     let create = WatchRequest::Create(WatchCreateRequest { key, range_end, ..Default::default() });
     for session in 0..100 {
-        watchers.request(&store, session, &create);
+        watchers.request(&store, session, &create).unwrap();
     }
-    assert_eq!(watchers.step(&store).messages.len(), 100);
+    assert_eq!(watchers.step(&store).unwrap().messages.len(), 100);
     store.put(&put("k")).unwrap();
     let mut told = 0;
     loop {
-        let step = watchers.step(&store);
+        let step = watchers.step(&store).unwrap();
         assert!(step.messages.len() <= 20, "{}", step.messages.len());
         told += step.messages.len();
         if !step.more {

@@ -47,6 +47,11 @@ impl Args {
         }
     }
 
+    /// The size of a slice, or all at once.
+    pub(super) fn slice(&mut self) -> Result<usize> {
+        self.next().map_or(Ok(usize::MAX), |size| Ok(size.parse()?))
+    }
+
     pub(super) fn next(&mut self) -> Option<String> {
         self.word().ok()
     }

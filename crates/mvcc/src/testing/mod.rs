@@ -12,6 +12,8 @@
 //!  txn NAME if COMPARE… then OP… else OP…    each compare and operation is one quoted word
 //!  define NAME if … then … else …            for the operation "txn NAME"
 //!  compact REV     hash [rev=N]     status     rows
+//!  freeze   arrive [SLICE]   scrub [SLICE]   what a host does with the base, in its own time;
+//!                                           `compact` does all of it, unless tagged [lazy]
 //!  fill PREFIX N                             puts N keys, each at its own revision
 //!  pace EVENTS ROWS                          small slices: events in an answer, rows in a step
 //!  watch KEYS [session=N] [id=N] [rev=N] [no_put] [no_delete] [prev_kv] [progress] [fragment]
@@ -26,6 +28,7 @@
 //! `[unchecked]`.
 
 mod args;
+mod base;
 mod print;
 mod scripts;
 mod txn;
@@ -40,6 +43,7 @@ use api::watch::{WatchCreateRequest, WatchRequest};
 
 use crate::{Step, Store, Watchers, check};
 use args::Args;
+pub use base::{MemBase, Mover};
 pub use scripts::SCRIPTS;
 
 /// Runs a script and answers it with its output filled in, or with what is wrong with it.
@@ -52,6 +56,7 @@ type Outcome = Result<String, Box<dyn Error>>;
 
 struct Runner {
     store: Store,
+    mover: Mover,
     watchers: Watchers,
     defined: BTreeMap<String, TxnRequest>,
 }
@@ -60,7 +65,7 @@ impl Runner {
     fn new() -> Self {
         let store = Store::new();
         let watchers = Watchers::new(&store);
-        Self { store, watchers, defined: BTreeMap::new() }
+        Self { store, mover: Mover::default(), watchers, defined: BTreeMap::new() }
     }
 
     fn request(&mut self, request: &Request, unchecked: bool) -> Outcome {
@@ -116,7 +121,7 @@ impl Runner {
             watch_id: args.number("id")?.unwrap_or_default(),
             fragment: args.flag("fragment"),
         };
-        self.watchers.request(&self.store, session, &WatchRequest::Create(create));
+        self.watchers.request(&self.store, session, &WatchRequest::Create(create))?;
         Ok(self.answers())
     }
 
@@ -125,11 +130,11 @@ impl Runner {
         match name {
             "cancel" => {
                 let request = WatchRequest::Cancel(args.word()?.parse()?);
-                self.watchers.request(&self.store, session, &request);
+                self.watchers.request(&self.store, session, &request)?;
             }
-            "progress" => self.watchers.request(&self.store, session, &WatchRequest::Progress),
-            "notify" => self.watchers.notify_progress(&self.store),
-            "changed" => self.watchers.changed(&self.store),
+            "progress" => self.watchers.request(&self.store, session, &WatchRequest::Progress)?,
+            "notify" => self.watchers.notify_progress(&self.store)?,
+            "changed" => self.watchers.changed(&self.store)?,
             "end" => self.watchers.end(session),
             "hold" => self.watchers.hold(session, true),
             _ => self.watchers.hold(session, false),
@@ -142,24 +147,32 @@ impl Runner {
         print::messages(&self.watchers.take_answers())
     }
 
-    fn step(&mut self) -> String {
-        let Step { messages, more } = self.watchers.step(&self.store);
+    fn step(&mut self) -> Outcome {
+        let Step { messages, more } = self.watchers.step(&self.store)?;
         let mut output = print::messages(&messages);
         if more {
             output.push_str("more\n");
         }
-        output
+        Ok(output)
     }
 
-    fn drain(&mut self) -> String {
+    fn drain(&mut self) -> Outcome {
         let mut output = String::new();
         loop {
-            let Step { messages, more } = self.watchers.step(&self.store);
+            let Step { messages, more } = self.watchers.step(&self.store)?;
             output.push_str(&print::messages(&messages));
             if !more {
-                return output;
+                return Ok(output);
             }
         }
+    }
+
+    fn compact(&mut self, revision: i64, lazy: bool) -> Outcome {
+        self.store.compact(revision)?;
+        if !lazy {
+            self.mover.settle(&mut self.store);
+        }
+        Ok(print::status(&self.store))
     }
 }
 
@@ -180,13 +193,22 @@ impl goldenscript::Runner for Runner {
                 self.defined.insert(name, txn);
                 String::new()
             }
-            "compact" => {
-                self.store.compact(args.word()?.parse()?)?;
-                print::status(&self.store)
+            "compact" => self.compact(args.word()?.parse()?, context.tags.contains("lazy"))?,
+            "freeze" => {
+                self.mover.freeze(&mut self.store);
+                String::new()
             }
+            "arrive" => {
+                self.mover.arrive(&mut self.store, args.slice()?);
+                String::new()
+            }
+            "scrub" => match self.mover.scrub(&mut self.store, args.slice()?) {
+                true => print::status(&self.store),
+                false => "nothing to drop\n".into(),
+            },
             "hash" => print::hash(self.store.hash(args.number("rev")?.unwrap_or_default())?),
             "status" => print::status(&self.store),
-            "rows" => print::rows(&self.store),
+            "rows" => print::rows(&self.store)?,
             "fill" => self.fill(args)?,
             "pace" => {
                 let (events, rows) = (args.word()?.parse()?, args.word()?.parse()?);
@@ -194,8 +216,8 @@ impl goldenscript::Runner for Runner {
                 String::new()
             }
             "watch" => self.watch(args)?,
-            "step" => self.step(),
-            "drain" => self.drain(),
+            "step" => self.step()?,
+            "drain" => self.drain()?,
             name @ ("cancel" | "progress" | "notify" | "changed" | "end" | "hold" | "release") => {
                 self.on_watches(name, args)?
             }

@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
+use api::Result;
 use api::kv::{DeleteRangeResponse, KeyValue, PutResponse, RangeResponse, ResponseOp, TxnResponse};
 use api::watch::{Event, EventType, WatchResponse};
 
-use crate::rows::{Rows, is_tombstone};
-use crate::{Hash, Store};
+use crate::mark::is_tombstone;
+use crate::{Hash, Store, encode};
 
 /// Events of one answer that are written out.
 const EVENTS_SHOWN: usize = 8;
@@ -71,26 +72,25 @@ pub(super) fn hash(hash: Hash) -> String {
     format!("hash={hash:08x} rev={revision} compact={compact_revision}\n")
 }
 
-/// Every row, and what the index makes of its key.
-pub(super) fn rows(store: &Store) -> String {
+/// Every row that is kept, and what the index makes of its key.
+pub(super) fn rows(store: &Store) -> Result<String> {
     let mut out = String::new();
-    let mut recount = Rows::default();
-    for (at, row) in store.rows.scan(0, i64::MAX) {
-        let what = if is_tombstone(row) { format!("{} deleted", text(&row.key)) } else { kv(row) };
+    let mut bytes = 0;
+    for item in store.rows(0, i64::MAX) {
+        let (at, row) = item?;
+        let gone = is_tombstone(&row);
+        let what = if gone { format!("{} deleted", text(&row.key)) } else { kv(&row) };
         line!(out, "{}.{} {what}", at.main, at.sub);
-        recount.insert(at, row.clone());
-        let marked = store
-            .index
-            .get(&row.key)
-            .is_some_and(|history| history.since(at.main).iter().any(|mark| mark.at == at));
-        if !marked {
+        bytes += encode::row_bytes(&row);
+        let mut marks = store.versions(&row.key, at.main);
+        if !marks.any(|mark| mark.is_ok_and(|mark| mark.at == at)) {
             line!(out, "    but the index does not know it");
         }
     }
-    if recount.bytes() != store.bytes() {
-        line!(out, "bytes are counted wrong: {} are {}", store.bytes(), recount.bytes());
+    if bytes != store.bytes() {
+        line!(out, "bytes are counted wrong: {} are {bytes}", store.bytes());
     }
-    out
+    Ok(out)
 }
 
 pub(super) fn messages(messages: &[(u64, WatchResponse)]) -> String {

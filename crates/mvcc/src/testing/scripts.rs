@@ -9,6 +9,8 @@ macro_rules! scripts {
 }
 
 scripts![
+    "base_layers",
+    "base_scrub",
     "compact_bounds",
     "compact_history",
     "compact_keeps",

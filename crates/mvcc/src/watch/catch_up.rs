@@ -2,10 +2,12 @@
 
 use std::ops::Bound;
 
+use api::Result;
 use api::kv::KeyValue;
 use api::watch::{Event, WatchResponse};
 
 use super::{Pace, Watch, WatchKey, Watchers, event};
+use crate::mark::Revision;
 use crate::span::Span;
 use crate::store::Store;
 
@@ -21,7 +23,7 @@ struct Slice {
 
 impl Watchers {
     /// Lets the watches that are behind read on, in turn, until this step's rows are read.
-    pub(super) fn catch_up(&mut self, store: &Store) {
+    pub(super) fn catch_up(&mut self, store: &Store) -> Result<()> {
         let mut rows = 0;
         // Each at most once: whoever has many events waits for the next step.
         for _ in 0..self.behind.len() {
@@ -29,8 +31,9 @@ impl Watchers {
                 break;
             }
             let Some(key) = self.next_turn() else { break };
-            rows += self.read_on(store, key, self.pace.step_rows - rows);
+            rows += self.read_on(store, key, self.pace.step_rows - rows)?;
         }
+        Ok(())
     }
 
     fn next_turn(&mut self) -> Option<WatchKey> {
@@ -41,15 +44,15 @@ impl Watchers {
     }
 
     /// Lets one watch read on; says how many rows it read, at least 1.
-    fn read_on(&mut self, store: &Store, key: WatchKey, budget: usize) -> usize {
+    fn read_on(&mut self, store: &Store, key: WatchKey, budget: usize) -> Result<usize> {
         let (seen, pace) = (self.seen, Pace { step_rows: budget, ..self.pace });
-        let Some(watch) = self.watch(key) else { return 1 };
-        let Some(next) = watch.behind else { return 1 };
+        let Some(watch) = self.watch(key) else { return Ok(1) };
+        let Some(next) = watch.behind else { return Ok(1) };
         if next < store.compact_revision() {
             self.compacted(store, key);
-            return 1;
+            return Ok(1);
         }
-        let slice = slice(store, watch, next, seen, pace);
+        let slice = slice(store, watch, next, seen, pace)?;
         watch.behind = slice.next;
         if slice.next.is_none() {
             let span = watch.span.clone();
@@ -59,7 +62,7 @@ impl Watchers {
         if !slice.events.is_empty() {
             self.send(key, store.revision(), slice.events);
         }
-        slice.rows.max(1)
+        Ok(slice.rows.max(1))
     }
 
     /// Ends a watch whose next revision is gone. As in etcd the header stays empty.
@@ -78,35 +81,47 @@ impl Watchers {
 }
 
 /// Reads history from `next` up to `seen`, or until a revision ends and it is enough.
-fn slice(store: &Store, watch: &Watch, next: i64, seen: i64, pace: Pace) -> Slice {
+fn slice(store: &Store, watch: &Watch, next: i64, seen: i64, pace: Pace) -> Result<Slice> {
     let mut slice = Slice { events: Vec::new(), rows: 0, next: None };
     let mut bytes = 0;
     let mut revision = next;
-    // One key's revisions are known to the index, a range's are found among all rows.
-    let (of_key, of_range) = match &watch.span {
-        Span::Key(key) => (store.index.get(key).map(|history| history.since(next)), None),
-        span => (None, Some(store.rows.scan(next, seen).map(|(at, row)| (at, wanted(span, row))))),
-    };
-    let marks = of_key.into_iter().flatten().filter(|mark| mark.at.main <= seen);
-    let of_key = marks.map(|mark| (mark.at, store.rows.get(mark.at)));
-    for (at, row) in of_key.chain(of_range.into_iter().flatten()) {
+    for item in changes(store, &watch.span, next) {
+        let (at, row) = item?;
         let enough = slice.events.len() >= pace.batch_events
             || bytes >= pace.batch_bytes
             || slice.rows >= pace.step_rows;
+        if at.main > seen {
+            break;
+        }
         if at.main != revision && enough {
             slice.next = Some(at.main);
             break;
         }
         revision = at.main;
         slice.rows += 1;
-        if let Some(event) = row.and_then(|row| event::event(store, watch, &row)) {
+        if !watch.span.contains(&row.key) {
+            continue;
+        }
+        if let Some(event) = event::event(store, watch, &row)? {
             bytes += event::weight(&event);
             slice.events.push(event);
         }
     }
-    slice
+    Ok(slice)
 }
 
-fn wanted(span: &Span, row: &KeyValue) -> Option<KeyValue> {
-    span.contains(&row.key).then(|| row.clone())
+/// The changes from a revision on, in order, that a span may hold: one key's revisions are known
+/// to the index, a range's are found among all.
+fn changes<'a>(
+    store: &'a Store,
+    span: &'a Span,
+    from: i64,
+) -> Box<dyn Iterator<Item = Result<(Revision, KeyValue)>> + 'a> {
+    match span {
+        Span::Key(key) => Box::new(store.versions(key, from).map(|mark| {
+            let mark = mark?;
+            Ok((mark.at, store.row(mark)?))
+        })),
+        _ => Box::new(store.rows(from, i64::MAX)),
+    }
 }

@@ -1,11 +1,11 @@
 //! From rows to events, and from events to answers.
 
 use api::kv::KeyValue;
-use api::limits;
 use api::watch::{Event, EventType, WatchResponse};
+use api::{Result, limits};
 
 use super::Watch;
-use crate::rows::is_tombstone;
+use crate::mark::is_tombstone;
 use crate::store::Store;
 
 /// What an answer may weigh before it is split for a client that asked for it.
@@ -15,26 +15,26 @@ const FRAGMENT_BYTES: usize = limits::REQUEST_BYTES + limits::REQUEST_OVERHEAD_B
 const EVENT_BYTES: usize = 64;
 
 /// The event of a change, if the watch wants to hear of it.
-pub(crate) fn event(store: &Store, watch: &Watch, row: &KeyValue) -> Option<Event> {
+pub(crate) fn event(store: &Store, watch: &Watch, row: &KeyValue) -> Result<Option<Event>> {
     let deleted = is_tombstone(row);
     let unwanted = if deleted { watch.no_delete } else { watch.no_put };
     if unwanted {
-        return None;
+        return Ok(None);
     }
     let kind = if deleted { EventType::Delete } else { EventType::Put };
-    let prev_kv = if watch.prev_kv { before(store, row) } else { None };
-    Some(Event { kind, kv: row.clone(), prev_kv })
+    let prev_kv = if watch.prev_kv { before(store, row)? } else { None };
+    Ok(Some(Event { kind, kv: row.clone(), prev_kv }))
 }
 
 /// What the key was before the revision of a change, if it was and that is still kept.
-fn before(store: &Store, row: &KeyValue) -> Option<KeyValue> {
+fn before(store: &Store, row: &KeyValue) -> Result<Option<KeyValue>> {
     let revision = row.mod_revision - 1;
     let created = row.create_revision == row.mod_revision;
     if created || revision < store.compact_revision() {
-        return None;
+        return Ok(None);
     }
-    let mark = store.index.get(&row.key)?.at(revision)?;
-    Some(store.row(mark))
+    let mark = store.live_mark(&row.key, revision)?;
+    mark.map(|mark| store.row(mark)).transpose()
 }
 
 /// What events weigh in a message, about.

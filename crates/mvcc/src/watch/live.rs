@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use api::Result;
 use api::watch::Event;
 
 use super::{WatchKey, Watchers, event};
@@ -21,16 +22,17 @@ impl Watchers {
     /// Tells synced watches what is new: to be called after each change. [`step`](Self::step)
     /// does so, too, but comes too late for revisions that were compacted meanwhile: watches
     /// that did not hear of them end.
-    pub fn changed(&mut self, store: &Store) {
+    pub fn changed(&mut self, store: &Store) -> Result<()> {
         if self.seen == store.revision() {
-            return;
+            return Ok(());
         }
         let first = self.seen + 1;
         self.seen = store.revision();
         if first < store.compact_revision() {
-            return self.all_behind(first);
+            self.all_behind(first);
+            return Ok(());
         }
-        for (key, batch) in self.collect(store, first) {
+        for (key, batch) in self.collect(store, first)? {
             if let Some(last) = batch.events.last() {
                 self.send(key, last.kv.mod_revision, batch.events);
             }
@@ -38,12 +40,14 @@ impl Watchers {
                 self.fall_behind(key, next);
             }
         }
+        Ok(())
     }
 
-    fn collect(&self, store: &Store, first: i64) -> BTreeMap<WatchKey, Batch> {
+    fn collect(&self, store: &Store, first: i64) -> Result<BTreeMap<WatchKey, Batch>> {
         let mut batches: BTreeMap<WatchKey, Batch> = BTreeMap::new();
         let mut told = 0;
-        for (at, row) in store.rows.scan(first, store.revision()) {
+        for item in store.rows(first, store.revision()) {
+            let (at, row) = item?;
             for key in self.synced.matching(&row.key) {
                 let Some(session) = self.sessions.get(&key.0) else { continue };
                 let Some(watch) = session.watches.get(&key.1) else { continue };
@@ -58,14 +62,14 @@ impl Watchers {
                 // Only between revisions: one is told whole.
                 if !within && (session.held || full) {
                     batch.behind = Some(at.main);
-                } else if let Some(event) = event::event(store, watch, row) {
+                } else if let Some(event) = event::event(store, watch, &row)? {
                     batch.bytes += event::weight(&event);
                     batch.events.push(event);
                     told += 1;
                 }
             }
         }
-        batches
+        Ok(batches)
     }
 
     /// A part of what is new is compacted already: history decides who may go on.

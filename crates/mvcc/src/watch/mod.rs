@@ -21,8 +21,8 @@ mod request;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use api::limits;
 use api::watch::{Event, WatchResponse};
+use api::{Result, limits};
 
 use crate::span::Span;
 use crate::store::{Store, header};
@@ -166,8 +166,8 @@ impl Watchers {
 
     /// Tells the watches that asked for it, are synced and had no event since the last call
     /// how far they are. The caller decides how often (etcd: every ten minutes).
-    pub fn notify_progress(&mut self, store: &Store) {
-        self.changed(store);
+    pub fn notify_progress(&mut self, store: &Store) -> Result<()> {
+        self.changed(store)?;
         let revision = store.revision();
         for (session, state) in &mut self.sessions {
             for (id, watch) in &mut state.watches {
@@ -184,16 +184,20 @@ impl Watchers {
                 }
             }
         }
+        Ok(())
     }
 
     /// Tells synced watches what is new, lets those that are behind catch up by one slice, and
     /// hands out what there is to say. Its work is bounded, but for one revision of any size:
     /// that is never split.
     #[must_use = "the messages are told once"]
-    pub fn step(&mut self, store: &Store) -> Step {
-        self.changed(store);
-        self.catch_up(store);
-        Step { messages: std::mem::take(&mut self.out), more: !self.behind.is_empty() }
+    ///
+    /// # Errors
+    /// As all methods that read history: if what the store rests on is damaged.
+    pub fn step(&mut self, store: &Store) -> Result<Step> {
+        self.changed(store)?;
+        self.catch_up(store)?;
+        Ok(Step { messages: std::mem::take(&mut self.out), more: !self.behind.is_empty() })
     }
 
     /// Hands out the answers that are ready, without a step of any watch.

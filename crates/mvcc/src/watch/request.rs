@@ -12,14 +12,15 @@ const NO_WATCH: i64 = -1;
 
 impl Watchers {
     /// Takes what a client says. Answers come from [`Watchers::step`].
-    pub fn request(&mut self, store: &Store, session: u64, request: &WatchRequest) {
+    pub fn request(&mut self, store: &Store, session: u64, request: &WatchRequest) -> Result<()> {
         // What happened before belongs to the watches that were there before.
-        self.changed(store);
+        self.changed(store)?;
         match request {
             WatchRequest::Create(create) => self.create(store, session, create),
             WatchRequest::Cancel(id) => self.cancel(store, session, *id),
             WatchRequest::Progress => self.progress(store, session),
         }
+        Ok(())
     }
 
     fn create(&mut self, store: &Store, session: u64, request: &WatchCreateRequest) {

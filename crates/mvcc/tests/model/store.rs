@@ -1,7 +1,8 @@
 //! The store against the model: any requests, the same answers.
 
 use api::kv::{DeleteRangeRequest, PutRequest, RangeRequest, TxnRequest};
-use kvorum_mvcc::{Store, check};
+use kvorum_mvcc::testing::Mover;
+use kvorum_mvcc::{Reading, Store, check};
 use proptest::prelude::*;
 
 use crate::model::Model;
@@ -14,6 +15,33 @@ enum Action {
     Txn(TxnRequest),
     Range(RangeRequest),
     Compact(i64),
+    Below(Below),
+}
+
+/// What a host does below the store, in its own time: nobody may notice.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Below {
+    Freeze,
+    Arrive(usize),
+    Scrub(usize),
+}
+
+impl Below {
+    pub(crate) fn act(self, mover: &mut Mover, store: &mut Store) {
+        match self {
+            Self::Freeze => mover.freeze(store),
+            Self::Arrive(slice) => mover.arrive(store, slice),
+            Self::Scrub(slice) => drop(mover.scrub(store, slice)),
+        }
+    }
+}
+
+pub(crate) fn below() -> impl Strategy<Value = Below> {
+    prop_oneof![
+        Just(Below::Freeze),
+        (1..9_usize).prop_map(Below::Arrive),
+        (1..9_usize).prop_map(Below::Scrub),
+    ]
 }
 
 fn action() -> impl Strategy<Value = Action> {
@@ -23,6 +51,7 @@ fn action() -> impl Strategy<Value = Action> {
         3 => requests::txn().prop_map(Action::Txn),
         4 => requests::range().prop_map(Action::Range),
         1 => (-1..20_i64).prop_map(Action::Compact),
+        6 => below().prop_map(Action::Below),
     ]
 }
 
@@ -57,6 +86,7 @@ proptest! {
         let mut store = Store::new();
         let mut model = Model::new();
         let mut twin = Store::new();
+        let mut mover = Mover::default();
         for action in &actions {
             match action {
                 Action::Put(put) => {
@@ -87,13 +117,23 @@ proptest! {
                     prop_assert_eq!(store.compact(*revision), model.compact(*revision));
                     let _ = twin.compact(*revision);
                 }
+                Action::Below(below) => below.act(&mut mover, &mut store),
             }
             prop_assert_eq!(store.revision(), model.revision());
             prop_assert_eq!(store.compact_revision(), model.compacted);
         }
         all_states_agree(&store, &model)?;
         prop_assert_eq!(store.hash(0), twin.hash(0));
+        mover.settle(&mut store);
+        Mover::default().settle(&mut twin);
+        all_states_agree(&store, &model)?;
+        prop_assert_eq!(store.hash(0), twin.hash(0));
         prop_assert_eq!(store.bytes(), twin.bytes());
+        // A start from what is below finds all of it.
+        let again = Store::on(store.base().expect("it has settled").clone());
+        all_states_agree(&again, &model)?;
+        prop_assert_eq!(again.hash(0), twin.hash(0));
+        prop_assert_eq!(again.compact_revision(), twin.compact_revision());
     }
 
     /// What compaction drops is no part of the hash of what it keeps: members that compact at
@@ -109,17 +149,54 @@ proptest! {
                 Action::Put(put) => drop(store.put(put)),
                 Action::DeleteRange(delete) => drop(store.delete_range(delete)),
                 Action::Txn(txn) => drop(store.txn(txn)),
-                Action::Range(_) | Action::Compact(_) => {}
+                Action::Range(_) | Action::Compact(_) | Action::Below(_) => {}
             }
         }
         let last = store.revision();
         let mut stepped = store.clone();
+        let mut mover = Mover::default();
         for step in steps {
             let _ = stepped.compact(step.min(last - 1));
+            mover.settle(&mut stepped);
         }
         store.compact(last).unwrap();
         stepped.compact(last).unwrap();
         prop_assert_eq!(store.hash(0), stepped.hash(0));
+        Mover::default().settle(&mut store);
+        mover.settle(&mut stepped);
+        prop_assert_eq!(store.hash(0), stepped.hash(0));
         prop_assert_eq!(store.bytes(), stepped.bytes());
+    }
+
+    /// A range that is read in slices is the range, whatever is written and moved meanwhile.
+    #[test]
+    fn a_range_in_slices_is_the_range(
+        before in prop::collection::vec(action(), 1..30),
+        meanwhile in prop::collection::vec(action(), 0..10),
+        request in requests::range(),
+        slice in 1..4_usize,
+    ) {
+        let (mut store, mut mover) = (Store::new(), Mover::default());
+        let act = |action: &Action, store: &mut Store, mover: &mut Mover| match action {
+            Action::Put(put) => drop(store.put(put)),
+            Action::DeleteRange(delete) => drop(store.delete_range(delete)),
+            Action::Txn(txn) => drop(store.txn(txn)),
+            Action::Below(below) => below.act(mover, store),
+            Action::Range(_) | Action::Compact(_) => {}
+        };
+        before.iter().for_each(|action| act(action, &mut store, &mut mover));
+        let whole = store.range(&request);
+        let Ok(mut reading) = Reading::new(&store, request) else {
+            prop_assert!(whole.is_err());
+            return Ok(());
+        };
+        let mut meanwhile = meanwhile.iter();
+        let sliced = loop {
+            if let Some(response) = reading.step(&store, slice).unwrap() {
+                break response;
+            }
+            meanwhile.next().into_iter().for_each(|action| act(action, &mut store, &mut mover));
+        };
+        prop_assert_eq!(Ok(sliced), whole);
     }
 }

@@ -5,11 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use api::Bytes;
 use api::kv::{DeleteRangeRequest, PutRequest, TxnRequest};
 use api::watch::{Event, EventType, WatchCreateRequest, WatchRequest, WatchResponse};
+use kvorum_mvcc::testing::Mover;
 use kvorum_mvcc::{Store, Watchers, check};
 use proptest::prelude::*;
 
 use crate::model::{Model, within};
 use crate::requests;
+use crate::store::{Below, below};
 
 type Checked = Result<(), TestCaseError>;
 
@@ -28,6 +30,7 @@ enum Action {
     End(u64),
     Changed,
     Step,
+    Below(Below),
 }
 
 fn session() -> impl Strategy<Value = u64> {
@@ -62,6 +65,7 @@ fn action() -> impl Strategy<Value = Action> {
         1 => session().prop_map(Action::End),
         4 => Just(Action::Changed),
         6 => Just(Action::Step),
+        6 => below().prop_map(Action::Below),
     ]
 }
 
@@ -189,6 +193,7 @@ impl Clients {
 /// Store, watches, model and clients.
 struct World {
     store: Store,
+    mover: Mover,
     watchers: Watchers,
     model: Model,
     clients: Clients,
@@ -198,11 +203,12 @@ impl World {
     fn new(events: usize, rows: usize) -> Self {
         let store = Store::new();
         let watchers = Watchers::with_pace(&store, events, rows);
-        Self { store, watchers, model: Model::new(), clients: Clients::default() }
+        let (mover, model, clients) = (Mover::default(), Model::new(), Clients::default());
+        Self { store, mover, watchers, model, clients }
     }
 
     fn step(&mut self) -> Result<bool, TestCaseError> {
-        let step = self.watchers.step(&self.store);
+        let step = self.watchers.step(&self.store).unwrap();
         for (session, response) in step.messages {
             self.clients.hear(&self.model, session, response)?;
         }
@@ -259,7 +265,7 @@ impl World {
     }
 
     fn ask(&mut self, session: u64, request: WatchRequest) {
-        self.watchers.request(&self.store, session, &request);
+        self.watchers.request(&self.store, session, &request).unwrap();
     }
 
     fn act(&mut self, action: &Action) -> Checked {
@@ -273,7 +279,8 @@ impl World {
                 self.clients.asked.remove(session);
                 self.clients.watches.retain(|(of, _), _| of != session);
             }
-            Action::Changed => self.watchers.changed(&self.store),
+            Action::Changed => self.watchers.changed(&self.store).unwrap(),
+            Action::Below(below) => below.act(&mut self.mover, &mut self.store),
             Action::Step => drop(self.step()?),
             write => self.write(write),
         }
