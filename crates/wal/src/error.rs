@@ -21,7 +21,8 @@ pub enum BatchError {
         /// Its size in the log.
         bytes: usize,
     },
-    /// It would leave a hole between entries, or replace what was before the first one.
+    /// It would leave a hole between entries, replace what was before the first one, or cut what
+    /// was cut before.
     #[error("entry {index} does not follow the log's entries {first} to {last}")]
     Index {
         /// The entry that does not fit.
@@ -58,37 +59,50 @@ pub enum Damage {
     /// It has the right number and continues another batch than the one before it.
     #[error("a batch is here that belongs to another run of the log")]
     Chain,
-    /// The file's header was not written to its end.
-    #[error("the file's header is not complete")]
-    FileHeader,
+    /// The segment's header was not written to its end.
+    #[error("the segment's header is not complete")]
+    SegmentHeader,
 }
 
-/// Why a file is not taken for a log. Nothing of it was changed.
+/// Why files are not taken for a log. Nothing of them was changed.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("log refused at byte {at}: {why}")]
 pub struct Refused {
-    /// Where in the file.
+    /// In which segment, counted from 0.
+    pub segment: usize,
+    /// Where in it.
     pub at: u64,
     /// What is there.
     pub why: Refusal,
 }
 
-/// What about a file makes it unusable.
+/// What about a segment makes it unusable.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// Something else's file.
     #[error("this is not a Kvorum log. Check the path; nothing was changed")]
     Foreign,
-    /// The file's header is damaged, and there is something behind it.
-    #[error("the file's header is damaged, and data follows it. {REPLACE}")]
-    FileHeader,
+    /// A segment's header is damaged, and there is something behind it.
+    #[error("the segment's header is damaged, and data follows it. {REPLACE}")]
+    SegmentHeader,
+    /// A segment that continues another log, or another state of this one.
+    #[error(
+        "this segment begins with batch {found}, and the log goes on with batch {expected}: files \
+         of different states are mixed here, or one is missing. {REPLACE}"
+    )]
+    Segment {
+        /// The first batch of the segment.
+        found: u64,
+        /// The next batch of the log before it.
+        expected: u64,
+    },
     /// Of a later format.
     #[error(
         "it has format {found}, this program knows up to {FORMAT_VERSION}. Start it with the \
          version of Kvorum that wrote it, or a newer one; nothing was changed"
     )]
     Version {
-        /// The format of the file.
+        /// The format of the segment.
         found: u32,
     },
     /// A record of a kind that this program does not know.
@@ -138,7 +152,7 @@ pub enum Refusal {
 
 /// What one can do about a damaged log.
 const REPLACE: &str = "Nothing was changed. The other members hold the data: keep a copy of \
-                       this file and replace this member";
+                       this directory and replace this member";
 
 /// Why a log could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]

@@ -4,14 +4,14 @@
 /// The format that this program writes, and the newest that it reads.
 pub const FORMAT_VERSION: u32 = 1;
 
-/// The header at the front of the file. The first batch follows it.
-pub const FILE_HEADER_BYTES: usize = 32;
+/// The header at the front of each segment. The segment's first batch follows it.
+pub const SEGMENT_HEADER_BYTES: usize = 40;
 
 /// The largest batch, header and padding included: it has to fit into memory at once, in a
 /// browser too. Checked when it is written and when it is read.
 pub const BATCH_BYTES: usize = 16 * 1024 * 1024;
 
-/// The first bytes of every log.
+/// The first bytes of every segment.
 pub(crate) const MAGIC: [u8; 8] = *b"KVRMLOG\n";
 
 /// The header in front of a batch's records.
@@ -28,40 +28,61 @@ pub(crate) fn frame_bytes(body: usize) -> usize {
     BATCH_HEADER_BYTES + body.next_multiple_of(ALIGNMENT)
 }
 
-/// The header of a new log. `log_id` is drawn at random for each log: it goes into every
-/// batch's checksum, so bytes of another log, or bytes that a client chose, never look like
-/// a batch of this one.
-#[must_use]
-pub fn file_header(log_id: u64) -> [u8; FILE_HEADER_BYTES] {
-    let mut header = [0; FILE_HEADER_BYTES];
-    header[..8].copy_from_slice(&MAGIC);
-    header[8..12].copy_from_slice(&FORMAT_VERSION.to_le_bytes());
-    header[16..24].copy_from_slice(&log_id.to_le_bytes());
-    let checksum = crc32c::crc32c(&header[..28]);
-    header[28..].copy_from_slice(&checksum.to_le_bytes());
-    header
-}
-
-/// What a file's header says. `None` if its checksum, which every version keeps in the same
-/// place, does not hold.
-pub(crate) fn read_file_header(header: &[u8; FILE_HEADER_BYTES]) -> Option<FileHeader> {
-    let read = FileHeader {
-        version: u32_at(header, 8),
-        reserved: (u32_at(header, 12), u32_at(header, 24)),
-        log_id: u64_at(header, 16),
-        checksum: u32_at(header, 28),
-    };
-    (crc32c::crc32c(&header[..28]) == read.checksum).then_some(read)
-}
-
+/// What is at the front of a segment: a file with a part of the log.
+///
+/// `log_id` is drawn at random for each log: it goes into every batch's checksum, so bytes of
+/// another log, or bytes that a client chose, never look like a batch of this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct FileHeader {
+pub(crate) struct SegmentHeader {
     pub(crate) version: u32,
-    /// Zero in version 1.
-    pub(crate) reserved: (u32, u32),
+    /// The checksum in the header of the batch before the segment's first one; 0 for the log's
+    /// first segment.
+    pub(crate) previous: u32,
     pub(crate) log_id: u64,
-    /// The first batch's `previous`.
-    pub(crate) checksum: u32,
+    /// The number of the segment's first batch. Every batch before it was synced when this
+    /// header was written.
+    pub(crate) first: u64,
+    /// Zero in version 1.
+    pub(crate) reserved: u32,
+}
+
+/// Where every version keeps a segment header's checksum.
+const SEGMENT_CHECKSUM_AT: usize = SEGMENT_HEADER_BYTES - 4;
+
+impl SegmentHeader {
+    pub(crate) fn new(log_id: u64, first: u64, previous: u32) -> Self {
+        Self { version: FORMAT_VERSION, previous, log_id, first, reserved: 0 }
+    }
+
+    /// Its bytes and, beside it, its checksum: the first batch's `previous`.
+    pub(crate) fn encode(&self) -> ([u8; SEGMENT_HEADER_BYTES], u32) {
+        let mut header = [0; SEGMENT_HEADER_BYTES];
+        header[..8].copy_from_slice(&MAGIC);
+        header[8..12].copy_from_slice(&self.version.to_le_bytes());
+        header[12..16].copy_from_slice(&self.previous.to_le_bytes());
+        header[16..24].copy_from_slice(&self.log_id.to_le_bytes());
+        header[24..32].copy_from_slice(&self.first.to_le_bytes());
+        header[32..36].copy_from_slice(&self.reserved.to_le_bytes());
+        let checksum = crc32c::crc32c(&header[..SEGMENT_CHECKSUM_AT]);
+        header[SEGMENT_CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
+        (header, checksum)
+    }
+
+    /// Reads a header, and its checksum beside it. `None` if the checksum does not hold.
+    pub(crate) fn decode(header: &[u8; SEGMENT_HEADER_BYTES]) -> Option<(Self, u32)> {
+        let checksum = u32_at(header, SEGMENT_CHECKSUM_AT);
+        let holds = crc32c::crc32c(&header[..SEGMENT_CHECKSUM_AT]) == checksum;
+        (holds && header[..8] == MAGIC).then(|| {
+            let read = Self {
+                version: u32_at(header, 8),
+                previous: u32_at(header, 12),
+                log_id: u64_at(header, 16),
+                first: u64_at(header, 24),
+                reserved: u32_at(header, 32),
+            };
+            (read, checksum)
+        })
+    }
 }
 
 /// What is in front of a batch's records.

@@ -1,9 +1,10 @@
 //! The log as bytes: records, batches, and what a crash leaves of them.
 //!
-//! A log is one file: a header, then batches. A [`Batch`] is one unit of persistence; after a
-//! crash it is there whole or not at all. [`Tail::encode`] turns the next batch into bytes,
-//! [`recover()`] turns a file's bytes back into what the batches said. `docs/format.md` draws
-//! both byte by byte.
+//! A log is a row of segments, files of a header and batches each. A [`Batch`] is one unit of
+//! persistence; after a crash it is there whole or not at all. [`Tail::encode`] turns the next
+//! batch into bytes, [`Tail::next_segment`] goes on in another file, [`recover()`] turns the
+//! segments' bytes back into what the batches said. `docs/format.md` draws all of it byte by
+//! byte.
 //!
 //! Nothing here knows what a record is for: an entry is an index with some bytes, a slot is a
 //! number with some bytes. Nothing here reads or writes a file either: bytes come in and go
@@ -15,7 +16,7 @@
 //!                              │
 //!                              └──► the next Tail
 //!
-//!   bytes ──► recover ──► Recovered { slots, entries, next, end, torn }  and the Tail
+//!   bytes ──► recover ──► Recovered { slots, entries, next, …, torn }  and the Tail
 //! ```
 
 mod error;
@@ -28,7 +29,7 @@ mod tail;
 pub mod testing;
 
 pub use error::{BatchError, Damage, RecoverError, Refusal, Refused};
-pub use format::{BATCH_BYTES, FILE_HEADER_BYTES, FORMAT_VERSION, file_header};
+pub use format::{BATCH_BYTES, FORMAT_VERSION, SEGMENT_HEADER_BYTES};
 pub use record::{Batch, FIRST_NUMBER, Record};
-pub use recover::{Recovered, Torn, fuzz_recover, recover, recover_bytes};
+pub use recover::{Recovered, Torn, fuzz_recover, recover, recover_bytes, recover_segments};
 pub use tail::Tail;

@@ -2,9 +2,10 @@
 
 use bytes::{BufMut, Bytes};
 
-use crate::error::{Refusal, Refused};
+use crate::error::Refusal;
 
-/// The number of a log's first batch. Each one after it counts up by one, across restarts.
+/// The number of a log's first batch. Each one after it counts up by one, across segments and
+/// restarts.
 pub const FIRST_NUMBER: u64 = 1;
 
 /// One thing that a batch says.
@@ -18,6 +19,12 @@ pub enum Record {
         index: u64,
         /// Not looked into.
         payload: Bytes,
+    },
+    /// No entry below `index` counts any more. If there is none at `index` or above, the next
+    /// one may be at `index`.
+    Cut {
+        /// At least 1; not below that of an earlier cut.
+        index: u64,
     },
     /// The value of `slot` is now `value`. Of several the newest counts.
     Set {
@@ -42,6 +49,7 @@ pub struct Batch {
 // The kinds on disk. A kind is never used again for something else.
 const APPEND: u8 = 1;
 const SET: u8 = 2;
+const CUT: u8 = 3;
 
 /// Kind and length.
 const PREFIX_BYTES: usize = 5;
@@ -56,6 +64,7 @@ impl Record {
             + match self {
                 Self::Append { payload, .. } => INDEX_BYTES + payload.len(),
                 Self::Set { value, .. } => SLOT_BYTES + value.len(),
+                Self::Cut { .. } => INDEX_BYTES,
             }
     }
 
@@ -76,13 +85,18 @@ impl Record {
                 into.put_u8(*slot);
                 into.put_slice(value);
             }
+            Self::Cut { index } => {
+                into.put_u8(CUT);
+                into.put_u32_le(length);
+                into.put_u64_le(*index);
+            }
         }
     }
 
-    /// Takes one record from the front of `body`, which lies at `at` in the file. Its bytes
-    /// have passed their checksum: what does not parse was written by somebody else's rules.
-    pub(crate) fn decode(body: &mut Bytes, at: u64) -> Result<Self, Refused> {
-        let malformed = || Refused { at, why: Refusal::Malformed };
+    /// Takes one record from the front of `body`. Its bytes have passed their checksum: what
+    /// does not parse was written by somebody else's rules.
+    pub(crate) fn decode(body: &mut Bytes) -> Result<Self, Refusal> {
+        let malformed = || Refusal::Malformed;
         if body.len() < PREFIX_BYTES {
             return Err(malformed());
         }
@@ -92,17 +106,21 @@ impl Record {
             return Err(malformed());
         }
         let mut rest = body.split_to(length);
+        let mut index = || {
+            let index = rest.split_to_checked(INDEX_BYTES).ok_or_else(malformed)?;
+            Ok(u64::from_le_bytes(index.as_ref().try_into().map_err(|_| malformed())?))
+        };
         match prefix[0] {
-            APPEND => {
-                let index = rest.split_to_checked(INDEX_BYTES).ok_or_else(malformed)?;
-                let index = index.as_ref().try_into().map_err(|_| malformed())?;
-                Ok(Self::Append { index: u64::from_le_bytes(index), payload: rest })
-            }
+            APPEND => Ok(Self::Append { index: index()?, payload: rest }),
+            CUT => match (index()?, rest.is_empty()) {
+                (index, true) => Ok(Self::Cut { index }),
+                _ => Err(malformed()),
+            },
             SET => {
                 let slot = rest.split_to_checked(SLOT_BYTES).ok_or_else(malformed)?;
                 Ok(Self::Set { slot: slot[0], value: rest })
             }
-            kind => Err(Refused { at, why: Refusal::UnknownRecord { kind } }),
+            kind => Err(Refusal::UnknownRecord { kind }),
         }
     }
 }

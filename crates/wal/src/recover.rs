@@ -8,8 +8,8 @@ use bytes::Bytes;
 
 use crate::error::{Damage, RecoverError, Refusal, Refused};
 use crate::format::{
-    self, BATCH_BYTES, BATCH_HEADER_BYTES, BatchHeader, FILE_HEADER_BYTES, FORMAT_VERSION, MAGIC,
-    NotAHeader,
+    self, BATCH_BYTES, BATCH_HEADER_BYTES, BatchHeader, FORMAT_VERSION, MAGIC, NotAHeader,
+    SEGMENT_HEADER_BYTES, SegmentHeader,
 };
 use crate::record::{FIRST_NUMBER, Record};
 use crate::scan::{Behind, Window, look_behind};
@@ -24,7 +24,10 @@ pub struct Recovered {
     pub entries: Vec<(u64, Bytes)>,
     /// The number of the next batch.
     pub next: u64,
-    /// Where in the file the next batch goes: the bytes in use.
+    /// Of each segment in use: the highest index of an entry that it holds, or 0. The segments
+    /// behind them hold nothing.
+    pub segments: Vec<u64>,
+    /// Where in the last segment the next batch goes.
     pub end: u64,
     /// What a crash left behind the last whole batch.
     pub torn: Option<Torn>,
@@ -37,7 +40,8 @@ impl Default for Recovered {
             slots: BTreeMap::new(),
             entries: Vec::new(),
             next: FIRST_NUMBER,
-            end: FILE_HEADER_BYTES as u64,
+            segments: Vec::new(),
+            end: 0,
             torn: None,
         }
     }
@@ -47,6 +51,8 @@ impl Default for Recovered {
 /// in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Torn {
+    /// In which segment, counted from 0.
+    pub segment: usize,
     /// Where it begins.
     pub at: u64,
     /// Up to its last byte that is not zero.
@@ -57,64 +63,127 @@ pub struct Torn {
 
 impl fmt::Display for Torn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { at, bytes, why } = self;
+        let Self { segment: _, at, bytes, why } = self;
         write!(f, "cut {bytes} bytes of an unfinished write at byte {at}: {why}")
     }
 }
 
-/// Reads a log of `length` bytes through `read`, which fills the buffer that it is given
-/// from a place in the file.
+/// Reads a log. `lengths` are those of its segments, oldest first; `read` fills the buffer that
+/// it is given from a place in one of them.
 ///
-/// The tail is `None` for a file in which nothing was ever synced, not even its header: it
-/// is to be written as a new log. A torn end is only reported; whoever goes on writing first
-/// fills [`Torn::bytes`] at [`Torn::at`] with zeros, and syncs all that was recovered, as it
-/// may have come out of a cache.
+/// The tail is `None` if nothing was ever synced, not even a header: a new log is to be begun
+/// in the first segment. A torn end is only reported; whoever goes on writing first fills
+/// [`Torn::bytes`] at [`Torn::at`] with zeros, and syncs all that was recovered, as it may have
+/// come out of a cache.
 ///
 /// ```text
 ///   header ─► batch 1 ─► … ─► batch n-1 ─► not batch n
-///                                              │ look at all that follows
+///                                              │ is there another segment?
+///                      it begins with n ───────┼──────────► on with it
+///                      it begins later ────────┼──────────► refused: n was synced
+///                                              │ no: look at all that follows
 ///                      a later batch says that n was synced ──► refused
 ///                      nothing but zeros ─────────────────────► the end
 ///                      anything else ─────────────────────────► the end, and torn
 /// ```
 ///
 /// # Errors
-/// If the file cannot be read, or is not a log that this program can go on with. Nothing is
+/// If a segment cannot be read, or they are no log that this program can go on with. Nothing is
 /// guessed: the error says what is where, and what to do.
 pub fn recover<E>(
-    length: u64,
-    read: impl FnMut(u64, &mut [u8]) -> Result<(), E>,
+    lengths: &[u64],
+    mut read: impl FnMut(usize, u64, &mut [u8]) -> Result<(), E>,
 ) -> Result<(Recovered, Option<Tail>), RecoverError<E>> {
-    let mut window = Window::new(length, read);
     let mut recovered = Recovered::default();
-    let Some(mut tail) = read_front(&mut window, &mut recovered)? else {
-        return Ok((recovered, None));
-    };
-    let damage = loop {
-        match read_batch(&mut window, &tail)? {
-            Ok(batch) => tail = replay(&tail, batch, &mut recovered)?,
-            Err(damage) => break damage,
+    let mut log: Option<Tail> = None;
+    let mut fronts = Vec::new();
+    for (segment, length) in lengths.iter().enumerate() {
+        let mut window = Window::new(*length, |at, into: &mut [u8]| read(segment, at, into));
+        match read_front(&mut window, segment)? {
+            Front::Begun(header, checksum) if fronts.len() == segment => {
+                fronts.push((header, checksum));
+            }
+            // A segment is begun only when all before it is synced.
+            Front::Begun(..) => {
+                let why = Refusal::SegmentHeader;
+                return Err(Refused { segment: fronts.len(), at: 0, why }.into());
+            }
+            Front::Torn(torn) => recovered.torn = recovered.torn.or(torn),
         }
-    };
-    let behind = look_behind(&mut window, tail.log_id, tail.position, tail.next)
-        .map_err(RecoverError::Read)?;
-    recovered.torn = judge(&tail, damage, &behind)?;
-    recovered.next = tail.next;
-    recovered.end = tail.position;
-    Ok((recovered, Some(tail)))
+    }
+    for (segment, front) in fronts.iter().enumerate() {
+        let length = lengths[segment];
+        let mut window = Window::new(length, |at, into: &mut [u8]| read(segment, at, into));
+        let whole = fronts[0].0.first == FIRST_NUMBER;
+        let mut replay = Replay { segment, whole, highest: 0, recovered: &mut recovered };
+        let mut tail = replay.enter(log.as_ref(), *front)?;
+        let damage = loop {
+            match replay.read_batch(&mut window, &tail)? {
+                Ok(batch) => tail = replay.replay(&tail, batch)?,
+                Err(damage) => break damage,
+            }
+        };
+        let highest = replay.highest;
+        recovered.segments.push(highest);
+        match fronts.get(segment + 1) {
+            Some((next, _)) if next.first > tail.next => {
+                let (number, later) = (tail.next, next.first);
+                let why = Refusal::Damaged { number, damage, later, later_at: 0 };
+                return Err(Refused { segment, at: tail.position, why }.into());
+            }
+            Some(_) => {}
+            None => {
+                let behind = look_behind(&mut window, tail.log_id, tail.position, tail.next)
+                    .map_err(RecoverError::Read)?;
+                let torn = judge(segment, &tail, damage, &behind)?;
+                recovered.torn = torn.or(recovered.torn);
+            }
+        }
+        log = Some(tail);
+    }
+    if let Some(tail) = &log {
+        recovered.next = tail.next;
+        recovered.end = tail.position;
+        check_entries(tail, &recovered)?;
+    }
+    Ok((recovered, log))
 }
 
-/// [`recover`] for bytes in memory.
+/// Entries from the cut on, without a hole: where segments were dropped it shows only now.
+fn check_entries(tail: &Tail, recovered: &Recovered) -> Result<(), Refused> {
+    let mut expected = tail.indexes.first;
+    for (index, _) in &recovered.entries {
+        if *index != expected {
+            let (first, last) = (tail.indexes.first, expected - 1);
+            let segment = recovered.segments.len() - 1;
+            let why = Refusal::Hole { index: *index, first, last };
+            return Err(Refused { segment, at: tail.position, why });
+        }
+        expected += 1;
+    }
+    Ok(())
+}
+
+/// [`recover`] for one segment in memory.
 ///
 /// # Errors
-/// If they are not a log that this program can go on with.
+/// If it is not a log that this program can go on with.
 pub fn recover_bytes(bytes: &[u8]) -> Result<(Recovered, Option<Tail>), Refused> {
-    let read = |at: u64, into: &mut [u8]| {
+    recover_segments(&[bytes])
+}
+
+/// [`recover`] for segments in memory.
+///
+/// # Errors
+/// If they are no log that this program can go on with.
+pub fn recover_segments(segments: &[&[u8]]) -> Result<(Recovered, Option<Tail>), Refused> {
+    let read = |segment: usize, at: u64, into: &mut [u8]| {
         let at = at as usize;
-        into.copy_from_slice(&bytes[at..at + into.len()]);
+        into.copy_from_slice(&segments[segment][at..at + into.len()]);
         Ok::<(), Infallible>(())
     };
-    recover(bytes.len() as u64, read).map_err(|error| match error {
+    let lengths: Vec<u64> = segments.iter().map(|segment| segment.len() as u64).collect();
+    recover(&lengths, read).map_err(|error| match error {
         RecoverError::Refused(refused) => refused,
         RecoverError::Read(never) => match never {},
     })
@@ -122,45 +191,55 @@ pub fn recover_bytes(bytes: &[u8]) -> Result<(Recovered, Option<Tail>), Refused>
 
 /// For a fuzzer: any bytes at all end in a result, within bounded memory. What was recovered
 /// holds together.
-pub fn fuzz_recover(bytes: &[u8]) {
-    let Ok((recovered, tail)) = recover_bytes(bytes) else { return };
+pub fn fuzz_recover(segments: &[&[u8]]) {
+    let Ok((recovered, tail)) = recover_segments(segments) else { return };
     assert!(recovered.entries.windows(2).all(|pair| pair[0].0 + 1 == pair[1].0));
     let held: usize = recovered.entries.iter().map(|(_, payload)| payload.len()).sum();
-    assert!(held <= bytes.len());
-    assert!(tail.is_none_or(|tail| tail.position <= bytes.len() as u64));
+    assert!(held <= segments.iter().map(|segment| segment.len()).sum());
+    let Some(tail) = tail else { return };
+    let last = recovered.segments.len() - 1;
+    assert!(tail.position <= segments[last].len() as u64);
+    let (first, last) = (recovered.entries.first(), recovered.entries.last());
+    assert!(first.is_none_or(|(first, _)| *first == tail.first_index()));
+    assert!(last.is_none_or(|(last, _)| *last == tail.last_index()));
 }
 
-/// The file's header: `None` if nothing was ever finished here.
+/// What is at the front of a segment.
+enum Front {
+    /// A header, and its checksum.
+    Begun(SegmentHeader, u32),
+    /// Nothing was ever finished here.
+    Torn(Option<Torn>),
+}
+
 fn read_front<E, R: FnMut(u64, &mut [u8]) -> Result<(), E>>(
     window: &mut Window<R>,
-    recovered: &mut Recovered,
-) -> Result<Option<Tail>, RecoverError<E>> {
-    let bytes = window.get(0, FILE_HEADER_BYTES).map_err(RecoverError::Read)?;
-    let mut front = [0; FILE_HEADER_BYTES];
+    segment: usize,
+) -> Result<Front, RecoverError<E>> {
+    let refused = |at, why| Err(Refused { segment, at, why }.into());
+    let bytes = window.get(0, SEGMENT_HEADER_BYTES).map_err(RecoverError::Read)?;
+    let mut front = [0; SEGMENT_HEADER_BYTES];
     front[..bytes.len()].copy_from_slice(&bytes);
     // A header that was never finished has some of its bytes and zeros for the others.
     if front.iter().zip(MAGIC).any(|(found, magic)| *found != magic && *found != 0) {
-        return Err(Refused { at: 0, why: Refusal::Foreign }.into());
+        return refused(0, Refusal::Foreign);
     }
-    if let Some(header) = format::read_file_header(&front).filter(|_| front[..8] == MAGIC) {
-        if header.version != FORMAT_VERSION || header.reserved != (0, 0) {
+    if let Some((header, checksum)) = SegmentHeader::decode(&front) {
+        if header.version != FORMAT_VERSION || header.reserved != 0 {
             let found = header.version.max(FORMAT_VERSION + 1);
-            return Err(Refused { at: 8, why: Refusal::Version { found } }.into());
+            return refused(8, Refusal::Version { found });
         }
-        return Ok(Some(Tail::after_header(header.log_id, header.checksum)));
+        return Ok(Front::Begun(header, checksum));
     }
     // The header is synced before anything follows it.
-    let after = FILE_HEADER_BYTES as u64;
+    let after = SEGMENT_HEADER_BYTES as u64;
     let behind = look_behind(window, 0, after, u64::MAX).map_err(RecoverError::Read)?;
     if behind.bytes > 0 {
-        return Err(Refused { at: 0, why: Refusal::FileHeader }.into());
+        return refused(0, Refusal::SegmentHeader);
     }
-    recovered.torn = front.iter().rposition(|byte| *byte != 0).map(|last| Torn {
-        at: 0,
-        bytes: last as u64 + 1,
-        why: Damage::FileHeader,
-    });
-    Ok(None)
+    let last = front.iter().rposition(|byte| *byte != 0);
+    let why = Damage::SegmentHeader;
+    Ok(Front::Torn(last.map(|last| Torn { segment, at: 0, bytes: last as u64 + 1, why })))
 }
 
 /// A batch whose checksums hold and that follows the one before it.
@@ -170,84 +249,132 @@ struct Read {
     body: Bytes,
 }
 
-fn read_batch<E, R: FnMut(u64, &mut [u8]) -> Result<(), E>>(
-    window: &mut Window<R>,
-    tail: &Tail,
-) -> Result<Result<Read, Damage>, RecoverError<E>> {
-    let front = window.get(tail.position, BATCH_HEADER_BYTES).map_err(RecoverError::Read)?;
-    let (header, checksum) = match BatchHeader::decode(tail.log_id, &front) {
-        Ok(header) => header,
-        Err(_) if front.len() < BATCH_HEADER_BYTES => return Ok(Err(Damage::Incomplete)),
-        Err(NotAHeader::Mark) => return Ok(Err(Damage::NoBatch)),
-        Err(NotAHeader::Checksum) => return Ok(Err(Damage::HeaderChecksum)),
-    };
-    if header.number != tail.next {
-        return Ok(Err(Damage::Number { found: header.number }));
-    }
-    if header.previous != tail.previous {
-        return Ok(Err(Damage::Chain));
-    }
-    let bytes = format::frame_bytes(header.body_bytes as usize);
-    if bytes > BATCH_BYTES {
-        return Err(Refused { at: tail.position, why: Refusal::TooLarge { bytes } }.into());
-    }
-    let frame = window.get(tail.position, bytes).map_err(RecoverError::Read)?;
-    if frame.len() < bytes {
-        return Ok(Err(Damage::Incomplete));
-    }
-    let body = frame.slice(BATCH_HEADER_BYTES..);
-    if crc32c::crc32c(&body) != header.body_checksum {
-        return Ok(Err(Damage::BodyChecksum));
-    }
-    Ok(Ok(Read { header, checksum, body: body.slice(..header.body_bytes as usize) }))
+/// One segment's batches, as they are read and done.
+struct Replay<'a> {
+    segment: usize,
+    /// No segment was dropped. Else entries may be missing, up to a cut that may come later.
+    whole: bool,
+    /// The highest index of an entry so far.
+    highest: u64,
+    recovered: &'a mut Recovered,
 }
 
-/// Does what a batch says, and gives the tail behind it.
-fn replay(tail: &Tail, batch: Read, recovered: &mut Recovered) -> Result<Tail, Refused> {
-    let Read { header, checksum, mut body } = batch;
-    let mut indexes = tail.indexes;
-    let records_at = tail.position + BATCH_HEADER_BYTES as u64;
-    let mut records = 0;
-    while !body.is_empty() {
-        let at = records_at + u64::from(header.body_bytes) - body.len() as u64;
-        match Record::decode(&mut body, at)? {
+impl Replay<'_> {
+    fn refused(&self, at: u64, why: Refusal) -> Refused {
+        Refused { segment: self.segment, at, why }
+    }
+
+    /// The tail behind the segment's header, if it continues the log before it.
+    fn enter(
+        &self,
+        log: Option<&Tail>,
+        (header, checksum): (SegmentHeader, u32),
+    ) -> Result<Tail, Refused> {
+        let mut indexes = Indexes::default();
+        if let Some(log) = log {
+            let (found, expected) = (header.first, log.next);
+            let same = (header.log_id, header.previous) == (log.log_id, log.previous);
+            if found != expected || !same {
+                return Err(self.refused(24, Refusal::Segment { found, expected }));
+            }
+            indexes = log.indexes;
+        }
+        let position = SEGMENT_HEADER_BYTES as u64;
+        let SegmentHeader { log_id, first: next, .. } = header;
+        Ok(Tail { log_id, position, next, previous: checksum, indexes })
+    }
+
+    fn read_batch<E, R: FnMut(u64, &mut [u8]) -> Result<(), E>>(
+        &self,
+        window: &mut Window<R>,
+        tail: &Tail,
+    ) -> Result<Result<Read, Damage>, RecoverError<E>> {
+        let front = window.get(tail.position, BATCH_HEADER_BYTES).map_err(RecoverError::Read)?;
+        let (header, checksum) = match BatchHeader::decode(tail.log_id, &front) {
+            Ok(header) => header,
+            Err(_) if front.len() < BATCH_HEADER_BYTES => return Ok(Err(Damage::Incomplete)),
+            Err(NotAHeader::Mark) => return Ok(Err(Damage::NoBatch)),
+            Err(NotAHeader::Checksum) => return Ok(Err(Damage::HeaderChecksum)),
+        };
+        if header.number != tail.next {
+            return Ok(Err(Damage::Number { found: header.number }));
+        }
+        if header.previous != tail.previous {
+            return Ok(Err(Damage::Chain));
+        }
+        let bytes = format::frame_bytes(header.body_bytes as usize);
+        if bytes > BATCH_BYTES {
+            return Err(self.refused(tail.position, Refusal::TooLarge { bytes }).into());
+        }
+        let frame = window.get(tail.position, bytes).map_err(RecoverError::Read)?;
+        if frame.len() < bytes {
+            return Ok(Err(Damage::Incomplete));
+        }
+        let body = frame.slice(BATCH_HEADER_BYTES..);
+        if crc32c::crc32c(&body) != header.body_checksum {
+            return Ok(Err(Damage::BodyChecksum));
+        }
+        Ok(Ok(Read { header, checksum, body: body.slice(..header.body_bytes as usize) }))
+    }
+
+    /// Does what a batch says, and gives the tail behind it.
+    fn replay(&mut self, tail: &Tail, batch: Read) -> Result<Tail, Refused> {
+        let Read { header, checksum, mut body } = batch;
+        let mut indexes = tail.indexes;
+        let records_at = tail.position + BATCH_HEADER_BYTES as u64;
+        let mut records = 0;
+        while !body.is_empty() {
+            let at = records_at + u64::from(header.body_bytes) - body.len() as u64;
+            let record = Record::decode(&mut body).map_err(|why| self.refused(at, why))?;
+            indexes = self.record(indexes, record).map_err(|why| self.refused(at, why))?;
+            records += 1;
+        }
+        if records != header.records {
+            return Err(self.refused(tail.position, Refusal::Malformed));
+        }
+        Ok(tail.advance(format::frame_bytes(header.body_bytes as usize), checksum, indexes))
+    }
+
+    fn record(&mut self, indexes: Indexes, record: Record) -> Result<Indexes, Refusal> {
+        let Indexes { first, .. } = indexes;
+        let hole = |index| Refusal::Hole { index, first, last: indexes.last() };
+        let entries = &mut self.recovered.entries;
+        match record {
             Record::Set { slot, value } => {
                 // A copy: a small value that lives long would hold all that was read with it.
-                recovered.slots.insert(slot, Bytes::copy_from_slice(&value));
+                self.recovered.slots.insert(slot, Bytes::copy_from_slice(&value));
+                Ok(indexes)
             }
             Record::Append { index, payload } => {
-                indexes = put_entry(indexes, index, payload, recovered)
-                    .map_err(|why| Refused { at, why })?;
+                let skips = !self.whole && index > indexes.next && index < u64::MAX;
+                let skipped = skips.then_some(Indexes { next: index + 1, ..indexes });
+                let after = indexes.append(index).or(skipped).ok_or_else(|| hole(index))?;
+                entries.truncate(entries.partition_point(|(held, _)| *held < index));
+                entries.push((index, payload));
+                self.highest = self.highest.max(index);
+                Ok(after)
+            }
+            Record::Cut { index } => {
+                let after = indexes.cut(index).ok_or_else(|| hole(index))?;
+                let gone = entries.partition_point(|(held, _)| *held < index);
+                entries.drain(..gone);
+                Ok(after)
             }
         }
-        records += 1;
     }
-    if records != header.records {
-        return Err(Refused { at: tail.position, why: Refusal::Malformed });
-    }
-    Ok(tail.advance(format::frame_bytes(header.body_bytes as usize), checksum, indexes))
-}
-
-fn put_entry(
-    indexes: Indexes,
-    index: u64,
-    payload: Bytes,
-    recovered: &mut Recovered,
-) -> Result<Indexes, Refusal> {
-    let Indexes { first, last } = indexes;
-    let after = indexes.append(index).ok_or(Refusal::Hole { index, first, last })?;
-    // At most the number of entries held, which fits.
-    recovered.entries.truncate((index - after.first) as usize);
-    recovered.entries.push((index, payload));
-    Ok(after)
 }
 
 /// Is the place where no batch follows the log's end?
-fn judge(tail: &Tail, damage: Damage, behind: &Behind) -> Result<Option<Torn>, Refused> {
+fn judge(
+    segment: usize,
+    tail: &Tail,
+    damage: Damage,
+    behind: &Behind,
+) -> Result<Option<Torn>, Refused> {
     let at = tail.position;
     if let Some((later_at, later)) = behind.later {
         let why = Refusal::Damaged { number: tail.next, damage, later, later_at };
-        return Err(Refused { at, why });
+        return Err(Refused { segment, at, why });
     }
-    Ok((behind.bytes > 0).then_some(Torn { at, bytes: behind.bytes, why: damage }))
+    Ok((behind.bytes > 0).then_some(Torn { segment, at, bytes: behind.bytes, why: damage }))
 }

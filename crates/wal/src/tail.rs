@@ -1,7 +1,9 @@
 //! Where a log ends, and what may follow.
 
 use crate::error::BatchError;
-use crate::format::{self, BATCH_BYTES, BATCH_HEADER_BYTES, BatchHeader, FILE_HEADER_BYTES};
+use crate::format::{
+    BATCH_BYTES, BATCH_HEADER_BYTES, BatchHeader, SEGMENT_HEADER_BYTES, SegmentHeader,
+};
 use crate::record::{Batch, FIRST_NUMBER, Record};
 
 /// The end of a log: where the next batch goes, and what it has to fit to.
@@ -11,34 +13,58 @@ use crate::record::{Batch, FIRST_NUMBER, Record};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tail {
     pub(crate) log_id: u64,
-    /// Invariant: a multiple of `ALIGNMENT`.
+    /// In the last segment. Invariant: a multiple of `ALIGNMENT`.
     pub(crate) position: u64,
     pub(crate) next: u64,
-    /// The checksum in the last header: the file's own, or the last batch's.
+    /// The checksum in the last header: the segment's own, or the last batch's.
     pub(crate) previous: u32,
     pub(crate) indexes: Indexes,
 }
 
 impl Tail {
-    /// The end of a log that is nothing but its header ([`file_header`](crate::file_header)).
+    /// Begins a log: the header of its first segment, to be synced before anything follows it,
+    /// and the end behind it.
     #[must_use]
-    pub fn new(log_id: u64) -> Self {
-        let header = format::file_header(log_id);
-        let previous = u32::from_le_bytes([header[28], header[29], header[30], header[31]]);
-        Self::after_header(log_id, previous)
-    }
-
-    pub(crate) fn after_header(log_id: u64, previous: u32) -> Self {
-        Self {
+    pub fn begin(log_id: u64) -> ([u8; SEGMENT_HEADER_BYTES], Self) {
+        let nothing = Self {
             log_id,
-            position: FILE_HEADER_BYTES as u64,
+            position: 0,
             next: FIRST_NUMBER,
-            previous,
+            previous: 0,
             indexes: Indexes::default(),
-        }
+        };
+        nothing.next_segment()
     }
 
-    /// Where in the file the next batch goes.
+    /// Begins the next segment: its header, to be written once all batches so far are synced,
+    /// and the end behind it.
+    #[must_use]
+    pub fn next_segment(&self) -> ([u8; SEGMENT_HEADER_BYTES], Self) {
+        let header = SegmentHeader::new(self.log_id, self.next, self.previous);
+        let (bytes, previous) = header.encode();
+        let position = SEGMENT_HEADER_BYTES as u64;
+        (bytes, Self { position, previous, ..self.clone() })
+    }
+
+    /// Whether the segment holds no batch yet.
+    #[must_use]
+    pub fn is_at_front(&self) -> bool {
+        self.position == SEGMENT_HEADER_BYTES as u64
+    }
+
+    /// The lowest index that an entry may have; 0 while there is no entry and was no cut.
+    #[must_use]
+    pub fn first_index(&self) -> u64 {
+        self.indexes.first
+    }
+
+    /// The last entry's index, or one below the cut if there is none above it.
+    #[must_use]
+    pub fn last_index(&self) -> u64 {
+        self.indexes.last()
+    }
+
+    /// Where in the last segment the next batch goes.
     #[must_use]
     pub fn position(&self) -> u64 {
         self.position
@@ -109,14 +135,13 @@ impl Tail {
         }
         let mut indexes = self.indexes;
         for record in &batch.records {
-            if let Record::Append { index, .. } = record {
-                let Indexes { first, last } = indexes;
-                indexes = indexes.append(*index).ok_or(BatchError::Index {
-                    index: *index,
-                    first,
-                    last,
-                })?;
-            }
+            let (index, after) = match record {
+                Record::Append { index, .. } => (*index, indexes.append(*index)),
+                Record::Cut { index } => (*index, indexes.cut(*index)),
+                Record::Set { .. } => continue,
+            };
+            let (first, last) = (indexes.first, indexes.last());
+            indexes = after.ok_or(BatchError::Index { index, first, last })?;
         }
         Ok(indexes)
     }
@@ -127,20 +152,29 @@ impl Tail {
 /// The first entry may have any index: what comes before it is the caller's to know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Indexes {
+    /// Of the first entry, or where the log was cut.
     pub(crate) first: u64,
-    pub(crate) last: u64,
+    /// Where the next entry goes. Invariant: first <= next.
+    pub(crate) next: u64,
 }
 
 impl Indexes {
+    pub(crate) fn last(self) -> u64 {
+        self.next.saturating_sub(1)
+    }
+
     /// After an entry was put at `index`; `None` if it may not be.
     pub(crate) fn append(self, index: u64) -> Option<Self> {
-        if index == 0 {
-            return None;
+        let next = index.checked_add(1).filter(|_| index > 0)?;
+        if self.next == 0 {
+            return Some(Self { first: index, next });
         }
-        if self.first == 0 {
-            return Some(Self { first: index, last: index });
-        }
-        (self.first <= index && index <= self.last.saturating_add(1))
-            .then_some(Self { first: self.first, last: index })
+        (self.first <= index && index <= self.next).then_some(Self { next, ..self })
+    }
+
+    /// After all below `index` were cut off; `None` if they may not be.
+    pub(crate) fn cut(self, index: u64) -> Option<Self> {
+        (index > 0 && index >= self.first)
+            .then_some(Self { first: index, next: self.next.max(index) })
     }
 }

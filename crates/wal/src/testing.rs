@@ -1,13 +1,15 @@
 //! Golden scripts: a log's bytes, written, damaged and recovered by commands.
 //!
 //! * `new [id=N] [version=N]` begins a log. `batch [number=N] RECORD…` writes one;
-//!   `INDEX=PAYLOAD` is an entry, `slotN=VALUE` a slot, `x@100` a text a hundred times. `sync`
-//!   makes what is written count as safe.
+//!   `INDEX=PAYLOAD` is an entry, `slotN=VALUE` a slot, `cut=INDEX` a cut, `x@100` a text a
+//!   hundred times. `sync` makes what is written count as safe. `segment` goes on in another
+//!   segment.
 //! * `forge number=N [synced=N] [records=N] [body_bytes=N] hex=BYTES` writes a batch with any
 //!   body, its checksums right.
 //! * `flip at=N [bit=N]`, `zero at=N bytes=N`, `put at=N text=TEXT|hex=BYTES`, `cut at=N` and
-//!   `grow bytes=N` damage the file. `save` keeps a copy of it, `load` takes it back, `load
-//!   at=N` only what was from there on.
+//!   `grow bytes=N` damage the last segment, or with `segment=N` that one; `lose segment=N`
+//!   loses one. `save` keeps a copy of all, `load` takes it back, `load at=N` of the last only
+//!   what was from there on.
 //! * `recover` shows what the bytes say, `resume` goes on writing there.
 //! * `hex [at=N] [bytes=N]` shows the bytes.
 
@@ -17,8 +19,8 @@ use std::fmt::Write as _;
 use bytes::Bytes;
 use goldenscript::{ArgumentConsumer, Command, Context, Runner};
 
-use crate::format::{BATCH_HEADER_BYTES, BatchHeader};
-use crate::{Batch, Record, Recovered, Tail, file_header, recover_bytes};
+use crate::format::{BATCH_HEADER_BYTES, BatchHeader, SEGMENT_HEADER_BYTES};
+use crate::{Batch, Record, Recovered, Refused, Tail, recover_segments};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -30,6 +32,7 @@ pub const SCRIPTS: &[(&str, &str)] = &[
     ("refuse_read", include_str!("../tests/scripts/refuse_read")),
     ("refuse_write", include_str!("../tests/scripts/refuse_write")),
     ("replay", include_str!("../tests/scripts/replay")),
+    ("segments", include_str!("../tests/scripts/segments")),
     ("torn", include_str!("../tests/scripts/torn")),
     ("unknown", include_str!("../tests/scripts/unknown")),
 ];
@@ -40,7 +43,7 @@ pub const SCRIPTS: &[(&str, &str)] = &[
 /// If the script itself does not parse, or a command fails that is not expected to.
 #[must_use]
 pub fn run(script: &str) -> String {
-    let mut runner = Script::default();
+    let mut runner = Script { files: vec![Vec::new()], ..Script::default() };
     goldenscript::generate(&mut runner, script).unwrap_or_else(|error| panic!("{error}"))
 }
 
@@ -56,6 +59,7 @@ pub fn batch(command: &Command, next: u64) -> Outcome<Batch> {
         match key.strip_prefix("slot") {
             Some(slot) => batch.records.push(Record::Set { slot: slot.parse()?, value }),
             None if key == "number" => batch.number = text.parse()?,
+            None if key == "cut" => batch.records.push(Record::Cut { index: text.parse()? }),
             None => batch.records.push(Record::Append { index: key.parse()?, payload: value }),
         }
     }
@@ -66,8 +70,12 @@ pub fn batch(command: &Command, next: u64) -> Outcome<Batch> {
 /// What was recovered, for people.
 #[must_use]
 pub fn show(recovered: &Recovered) -> String {
-    let Recovered { slots, entries, next, end, torn } = recovered;
-    let mut out = format!("next {next}, end {end}\n");
+    let Recovered { slots, entries, next, segments, end, torn } = recovered;
+    let mut out = format!("next {next}, end {end}");
+    match segments.as_slice() {
+        [] | [_] => out.push('\n'),
+        many => out += &format!(" of segment {}, highest entries {many:?}\n", many.len() - 1),
+    }
     for (slot, value) in slots {
         let _ = writeln!(out, "slot {slot} = {}", brief(value));
     }
@@ -75,7 +83,8 @@ pub fn show(recovered: &Recovered) -> String {
         let _ = writeln!(out, "entry {index} = {}", brief(payload));
     }
     if let Some(torn) = torn {
-        let _ = writeln!(out, "torn: {torn}");
+        let of = if segments.len() > 1 { format!("segment {}: ", torn.segment) } else { "".into() };
+        let _ = writeln!(out, "torn: {of}{torn}");
     }
     out
 }
@@ -112,9 +121,11 @@ fn number<T: std::str::FromStr<Err: Error + 'static>>(
 
 #[derive(Default)]
 struct Script {
-    file: Vec<u8>,
-    saved: Vec<u8>,
+    /// The segments; the last one is written to.
+    files: Vec<Vec<u8>>,
+    saved: Vec<Vec<u8>>,
     tail: Option<Tail>,
+    saved_tail: Option<Tail>,
     synced: u64,
 }
 
@@ -126,11 +137,19 @@ impl Runner for Script {
         match command.name.as_str() {
             "batch" => return self.batch(command),
             "new" => self.new_log(&mut args)?,
+            "segment" => self.segment()?,
             "sync" => self.synced = self.tail()?.next() - 1,
             "forge" => self.forge(&mut args)?,
-            "save" => self.saved.clone_from(&self.file),
-            "load" => self.load(number(&mut args, "at")?.unwrap_or(0)),
-            "recover" => return Ok(show(&recover_bytes(&self.file)?.0)),
+            "save" => {
+                self.saved.clone_from(&self.files);
+                self.saved_tail.clone_from(&self.tail);
+            }
+            "load" => self.load(number(&mut args, "at")?)?,
+            "lose" => {
+                let segment = number(&mut args, "segment")?.ok_or("which segment?")?;
+                self.files.remove(segment);
+            }
+            "recover" => return Ok(show(&self.recover()?.0)),
             "resume" => self.resume()?,
             "hex" => return self.hex(&mut args),
             _ => self.damage(&command.name, &mut args)?,
@@ -142,16 +161,34 @@ impl Runner for Script {
 
 impl Script {
     fn new_log(&mut self, args: &mut ArgumentConsumer<'_>) -> Outcome<()> {
-        let id = number(args, "id")?.unwrap_or(1);
-        self.file = file_header(id).to_vec();
+        let (header, tail) = Tail::begin(number(args, "id")?.unwrap_or(1));
+        self.files = vec![header.to_vec()];
         if let Some(version) = number::<u32>(args, "version")? {
-            self.write(8, &version.to_le_bytes());
-            let checksum = crc32c::crc32c(&self.file[..28]);
-            self.write(28, &checksum.to_le_bytes());
+            self.write(8, &version.to_le_bytes())?;
+            let at = SEGMENT_HEADER_BYTES - 4;
+            let checksum = crc32c::crc32c(&self.file()?[..at]);
+            self.write(at, &checksum.to_le_bytes())?;
         }
-        self.tail = Some(Tail::new(id));
+        self.tail = Some(tail);
         self.synced = 0;
         Ok(())
+    }
+
+    fn segment(&mut self) -> Outcome<()> {
+        let (header, tail) = self.tail()?.next_segment();
+        self.files.push(header.to_vec());
+        self.synced = tail.next() - 1;
+        self.tail = Some(tail);
+        Ok(())
+    }
+
+    fn recover(&self) -> Result<(Recovered, Option<Tail>), Refused> {
+        let files: Vec<&[u8]> = self.files.iter().map(Vec::as_slice).collect();
+        recover_segments(&files)
+    }
+
+    fn file(&mut self) -> Outcome<&mut Vec<u8>> {
+        Ok(self.files.last_mut().ok_or("no log: say `new` first")?)
     }
 
     fn tail(&self) -> Outcome<Tail> {
@@ -163,19 +200,31 @@ impl Script {
         let batch = batch(command, tail.next())?;
         let mut bytes = Vec::new();
         self.tail = Some(tail.encode(&batch, self.synced, &mut bytes)?);
-        self.write(tail.position() as usize, &bytes);
+        self.write(tail.position() as usize, &bytes)?;
         Ok(format!("batch {} at {}, {} bytes", batch.number, tail.position(), bytes.len()))
     }
 
-    fn write(&mut self, at: usize, bytes: &[u8]) {
-        let end = self.file.len().max(at + bytes.len());
-        self.file.resize(end, 0);
-        self.file[at..at + bytes.len()].copy_from_slice(bytes);
+    fn write(&mut self, at: usize, bytes: &[u8]) -> Outcome<()> {
+        let file = self.file()?;
+        let end = file.len().max(at + bytes.len());
+        file.resize(end, 0);
+        file[at..at + bytes.len()].copy_from_slice(bytes);
+        Ok(())
     }
 
-    fn load(&mut self, at: usize) {
-        self.file.resize(at, 0);
-        self.file.extend_from_slice(&self.saved[at.min(self.saved.len())..]);
+    fn load(&mut self, at: Option<usize>) -> Outcome<()> {
+        let Some(at) = at else {
+            self.files.clone_from(&self.saved);
+            self.tail.clone_from(&self.saved_tail);
+            self.synced = self.tail()?.next() - 1;
+            return Ok(());
+        };
+        let saved = self.saved.last().ok_or("nothing is saved")?;
+        let kept = saved[at.min(saved.len())..].to_vec();
+        let file = self.file()?;
+        file.resize(at, 0);
+        file.extend(kept);
+        Ok(())
     }
 
     fn forge(&mut self, args: &mut ArgumentConsumer<'_>) -> Outcome<()> {
@@ -192,17 +241,17 @@ impl Script {
             body_checksum: crc32c::crc32c(&padded),
         };
         let at = tail.position() as usize;
-        self.write(at, &header.encode(tail.log_id));
-        self.write(at + BATCH_HEADER_BYTES, &padded);
-        Ok(())
+        self.write(at, &header.encode(tail.log_id))?;
+        self.write(at + BATCH_HEADER_BYTES, &padded)
     }
 
     fn resume(&mut self) -> Outcome<()> {
-        let (recovered, tail) = recover_bytes(&self.file)?;
+        let (recovered, tail) = self.recover()?;
         if let Some(torn) = recovered.torn {
-            self.write(torn.at as usize, &vec![0; torn.bytes as usize]);
+            let at = torn.at as usize;
+            self.files[torn.segment][at..at + torn.bytes as usize].fill(0);
         }
-        self.tail = Some(tail.ok_or("the file holds no log")?);
+        self.tail = Some(tail.ok_or("the files hold no log")?);
         self.synced = recovered.next - 1;
         Ok(())
     }
@@ -210,32 +259,34 @@ impl Script {
     fn damage(&mut self, name: &str, args: &mut ArgumentConsumer<'_>) -> Outcome<()> {
         let at: Option<usize> = number(args, "at")?;
         let bytes: Option<usize> = number(args, "bytes")?;
+        let segment = number(args, "segment")?.unwrap_or(self.files.len().saturating_sub(1));
+        let file = self.files.get_mut(segment).ok_or("no such segment")?;
+        let mut write = |at: usize, bytes: &[u8]| {
+            file.resize(file.len().max(at + bytes.len()), 0);
+            file[at..at + bytes.len()].copy_from_slice(bytes);
+        };
         match (name, at, bytes) {
-            ("flip", Some(at), None) => {
-                self.file[at] ^= 1 << number::<u8>(args, "bit")?.unwrap_or(0);
-            }
-            ("zero", Some(at), Some(bytes)) => self.write(at, &vec![0; bytes]),
-            ("put", Some(at), None) => {
-                let bytes = match args.take_key("hex") {
-                    Some(hex) => from_hex(hex)?,
-                    None => text_of(args.take_key("text").unwrap_or_default())?,
-                };
-                self.write(at, &bytes);
-            }
-            ("cut", Some(at), None) => self.file.truncate(at),
-            ("grow", None, Some(bytes)) => self.file.resize(self.file.len() + bytes, 0),
+            ("flip", Some(at), None) => file[at] ^= 1 << number::<u8>(args, "bit")?.unwrap_or(0),
+            ("zero", Some(at), Some(bytes)) => write(at, &vec![0; bytes]),
+            ("put", Some(at), None) => match args.take_key("hex") {
+                Some(hex) => write(at, &from_hex(hex)?),
+                None => write(at, &text_of(args.take_key("text").unwrap_or_default())?),
+            },
+            ("cut", Some(at), None) => file.truncate(at),
+            ("grow", None, Some(bytes)) => file.resize(file.len() + bytes, 0),
             _ => return Err(format!("{name} with these arguments is no command").into()),
         }
         Ok(())
     }
 
-    fn hex(&self, args: &mut ArgumentConsumer<'_>) -> Outcome<String> {
+    fn hex(&mut self, args: &mut ArgumentConsumer<'_>) -> Outcome<String> {
         let at: usize = number(args, "at")?.unwrap_or(0);
-        let bytes = number(args, "bytes")?.unwrap_or(self.file.len());
+        let bytes = number(args, "bytes")?;
         args.reject_next()?;
-        let end = at.saturating_add(bytes).min(self.file.len());
+        let file = self.file()?;
+        let end = at.saturating_add(bytes.unwrap_or(file.len())).min(file.len());
         let mut out = String::new();
-        for (line, bytes) in self.file[at.min(end)..end].chunks(16).enumerate() {
+        for (line, bytes) in file[at.min(end)..end].chunks(16).enumerate() {
             let hex: Vec<_> = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
             let text: String = bytes
                 .iter()
