@@ -10,8 +10,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use kvorum_storage::std_fs::StdFile;
-use kvorum_storage::{Log, Options};
+use kvorum_storage::std_fs::StdDirectory;
+use kvorum_storage::{Log, LogOptions};
 use wal::{Batch, Record};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -35,8 +35,9 @@ fn batch(number: u64) -> Batch {
 }
 
 fn measure(directory: &Path) -> Outcome<()> {
-    let path = directory.join("log");
-    let (mut log, _) = Log::open(StdFile::open(&path)?, Options::new(1))?;
+    let path = directory.join("data");
+    fs::create_dir(&path)?;
+    let (mut log, _) = Log::open(StdDirectory::open(&path)?, LogOptions::new(1))?;
     let frame = batch(1).encoded_bytes();
     println!("{ROUNDS} rounds of a batch with one entry of {PAYLOAD_BYTES} B: {frame} B on disk");
 
@@ -77,12 +78,12 @@ fn measure(directory: &Path) -> Outcome<()> {
         log.append(&batch(log.next()))?;
     }
     log.sync()?;
-    let used = log.used_bytes();
+    let segments = log.usage().segments;
     drop(log);
     let begin = Instant::now();
-    let (_, recovered) = Log::open(StdFile::open(&path)?, Options::new(1))?;
+    let (_, recovered) = Log::open(StdDirectory::open(&path)?, LogOptions::new(1))?;
     let (entries, took) = (recovered.entries.len(), begin.elapsed());
-    println!("recovery of {entries} batches, {} MiB: {took:.2?}", used / 1024 / 1024);
+    println!("recovery of {entries} batches in {segments} segments: {took:.2?}");
     Ok(())
 }
 

@@ -1,8 +1,9 @@
-//! A file that fails as disks do.
+//! Files that fail as disks do.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::directory::Directory;
 use crate::file::{File, FileError};
 use crate::memory::Random;
 
@@ -27,7 +28,7 @@ pub enum Fault {
 pub struct Faults {
     /// By the number of the call.
     pub calls: BTreeMap<u64, Fault>,
-    /// The file may not grow beyond this: a full disk, until it is changed.
+    /// All files together may not grow beyond this: a full disk, until it is changed.
     pub capacity: Option<u64>,
 }
 
@@ -56,72 +57,134 @@ impl Faults {
     }
 }
 
-/// Any file, with faults. A clone is another handle: it has the same faults and the same
-/// count of calls.
+/// Any directory, on a disk with faults. A clone is another handle to the same disk.
+#[derive(Clone, Debug)]
+pub struct FaultyDirectory<D> {
+    directory: D,
+    disk: Disk,
+}
+
+/// A file of it.
 #[derive(Clone, Debug)]
 pub struct Faulty<F> {
     file: F,
-    state: Arc<Mutex<State>>,
+    name: String,
+    disk: Disk,
 }
+
+/// What all files on a disk share.
+#[derive(Clone, Debug, Default)]
+struct Disk(Arc<Mutex<State>>);
 
 #[derive(Debug, Default)]
 struct State {
     faults: Faults,
     calls: u64,
+    /// The files' lengths.
+    lengths: BTreeMap<String, u64>,
 }
 
-impl<F: File> Faulty<F> {
-    /// `file`, with `faults`.
+impl<D: Directory> FaultyDirectory<D> {
+    /// `directory`, with `faults`.
     #[must_use]
-    pub fn new(file: F, faults: Faults) -> Self {
-        Self { file, state: Arc::new(Mutex::new(State { faults, calls: 0 })) }
+    pub fn new(directory: D, faults: Faults) -> Self {
+        let disk = Disk::default();
+        disk.state().faults = faults;
+        Self { directory, disk }
     }
 
     /// Other faults from now on. The count of calls goes on.
     pub fn set(&self, faults: Faults) {
-        self.state().faults = faults;
+        self.disk.state().faults = faults;
     }
 
     /// The next call goes wrong, beside all others that will.
     pub fn next(&self, fault: Fault) {
-        let mut state = self.state();
+        let mut state = self.disk.state();
         let call = state.calls;
         state.faults.calls.insert(call, fault);
     }
 
     /// No more room than this, or no limit.
     pub fn set_capacity(&self, capacity: Option<u64>) {
-        self.state().faults.capacity = capacity;
+        self.disk.state().faults.capacity = capacity;
     }
 
     /// How many calls there were that could have gone wrong.
     #[must_use]
     pub fn calls(&self) -> u64 {
-        self.state().calls
+        self.disk.state().calls
     }
 
-    /// The file without its faults.
+    /// Bytes of all files that were opened.
     #[must_use]
-    pub fn inner(&self) -> &F {
-        &self.file
+    pub fn used(&self) -> u64 {
+        self.disk.state().used()
     }
 
+    /// The directory without its faults.
+    #[must_use]
+    pub fn inner(&self) -> &D {
+        &self.directory
+    }
+}
+
+impl<D: Directory> Directory for FaultyDirectory<D> {
+    type File = Faulty<D::File>;
+
+    fn names(&self) -> Result<Vec<String>, FileError> {
+        self.directory.names()
+    }
+
+    fn open(&self, name: &str) -> Result<Option<Self::File>, FileError> {
+        let Some(file) = self.directory.open(name)? else { return Ok(None) };
+        let (name, disk) = (name.to_string(), self.disk.clone());
+        disk.state().lengths.insert(name.clone(), file.len()?);
+        Ok(Some(Faulty { file, name, disk }))
+    }
+
+    fn remove(&self, name: &str) -> Result<(), FileError> {
+        self.disk.state().lengths.remove(name);
+        self.directory.remove(name)
+    }
+}
+
+impl Disk {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
-    /// Counts a call that may make the file `length` long.
+impl State {
+    fn used(&self) -> u64 {
+        self.lengths.values().sum()
+    }
+}
+
+impl<F: File> Faulty<F> {
+    /// Counts a call that may make the file at least `length` long.
     fn count(&self, length: u64) -> Result<Option<Fault>, FileError> {
-        let mut state = self.state();
+        let mut state = self.disk.state();
         let call = state.calls;
         state.calls += 1;
-        if state.faults.capacity.is_some_and(|capacity| length > capacity) {
+        let old = state.lengths.get(&self.name).copied().unwrap_or_default();
+        let grown = state.used() - old + old.max(length);
+        if length > old && state.faults.capacity.is_some_and(|capacity| grown > capacity) {
             return Err(full());
         }
         match state.faults.calls.remove(&call) {
             Some(Fault::Fail) => Err(failed()),
             Some(Fault::NoSpace) => Err(full()),
             fault => Ok(fault),
+        }
+    }
+
+    /// The file is as long as it is.
+    fn measure(&self) {
+        if let (Ok(length), Some(known)) =
+            (self.file.len(), self.disk.state().lengths.get_mut(&self.name))
+        {
+            *known = length;
         }
     }
 }
@@ -140,7 +203,7 @@ impl<F: File> File for Faulty<F> {
     }
 
     fn write_at(&self, at: u64, bytes: &[u8]) -> Result<(), FileError> {
-        match self.count(at.saturating_add(bytes.len() as u64))? {
+        let written = match self.count(at.saturating_add(bytes.len() as u64))? {
             Some(Fault::Ignore) => Ok(()),
             Some(Fault::Torn(kept)) => {
                 self.file.write_at(at, &bytes[..kept.min(bytes.len())])?;
@@ -152,15 +215,19 @@ impl<F: File> File for Faulty<F> {
                 self.file.write_at(at, &flipped)
             }
             _ => self.file.write_at(at, bytes),
-        }
+        };
+        self.measure();
+        written
     }
 
     fn set_len(&self, length: u64) -> Result<(), FileError> {
-        match self.count(length)? {
+        let set = match self.count(length)? {
             Some(Fault::Ignore) => Ok(()),
             Some(Fault::Torn(_)) => Err(failed()),
             _ => self.file.set_len(length),
-        }
+        };
+        self.measure();
+        set
     }
 
     fn len(&self) -> Result<u64, FileError> {

@@ -1,12 +1,13 @@
-//! The file interface, and the log on files.
+//! The file interface, the log on files, and the store below memory.
 //!
-//! A host brings a [`File`]: `std::fs` (feature `std-fs`), a browser's OPFS handle, or
-//! memory ([`MemFile`]). [`Log`] keeps batches in one such file: it appends, it syncs, and
-//! after a start it gives back what was synced. [`Faulty`] goes around any file and makes it
-//! fail as disks do.
+//! A host brings a [`Directory`] of [`File`]s: `std::fs` (feature `std-fs`), OPFS handles in a
+//! browser, `node:fs`, or memory ([`MemDirectory`]). [`Log`] keeps batches in it: it appends, it
+//! syncs, and after a start it gives back what was synced. [`FaultyDirectory`] goes around any
+//! and makes it fail as disks do.
 //!
 //! Everything is synchronous and does only what it is told: no thread, no clock, no retry.
 
+mod directory;
 mod faulty;
 mod file;
 mod log;
@@ -16,8 +17,9 @@ pub mod std_fs;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use faulty::{Fault, Faults, Faulty};
+pub use directory::Directory;
+pub use faulty::{Fault, Faults, Faulty, FaultyDirectory};
 pub use file::{File, FileError, FileErrorKind};
-pub use log::{Log, LogError, Options, PREALLOCATE_BYTES};
-pub use memory::{Crash, MemFile};
+pub use log::{FIRST_FILE, Log, LogError, LogOptions, LogUsage};
+pub use memory::{Crash, MemDirectory, MemFile};
 pub use wal::{Batch, Recovered};

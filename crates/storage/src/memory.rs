@@ -1,8 +1,106 @@
-//! A file in memory that can crash.
+//! Files in memory that can crash.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::directory::Directory;
 use crate::file::{File, FileError};
+
+/// A directory in memory. A clone is another handle to the same.
+#[derive(Clone, Debug, Default)]
+pub struct MemDirectory {
+    entries: Arc<Mutex<Entries>>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    files: BTreeMap<String, MemFile>,
+    /// Removed since a file was last made: after a crash they may be back.
+    removed: Vec<(String, MemFile)>,
+}
+
+impl MemDirectory {
+    /// An empty one.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One with these files, all synced.
+    #[must_use]
+    pub fn with_files(files: BTreeMap<String, Vec<u8>>) -> Self {
+        let directory = Self::new();
+        let files = files.into_iter().map(|(name, bytes)| (name, MemFile::with_bytes(bytes)));
+        directory.entries().files = files.collect();
+        directory
+    }
+
+    /// What is in it, as a reader sees it.
+    #[must_use]
+    pub fn image(&self) -> BTreeMap<String, Vec<u8>> {
+        let entries = self.entries();
+        entries.files.iter().map(|(name, file)| (name.clone(), file.bytes())).collect()
+    }
+
+    /// The file of this name, if there is one.
+    #[must_use]
+    pub fn file(&self, name: &str) -> Option<MemFile> {
+        self.entries().files.get(name).cloned()
+    }
+
+    /// The machine stops and starts again: each file fares by itself.
+    pub fn crash(&self, crash: Crash) {
+        let mut entries = self.entries();
+        let mut random = Random(if let Crash::Scatter(seed) = crash { seed } else { 0 });
+        for (name, file) in std::mem::take(&mut entries.removed) {
+            let back = match crash {
+                Crash::Keep => false,
+                Crash::Lose | Crash::KeepBytes(_) => true,
+                Crash::Scatter(_) => random.next().is_multiple_of(2),
+            };
+            if back {
+                entries.files.entry(name).or_insert(file);
+            }
+        }
+        for (number, file) in (0..).zip(entries.files.values()) {
+            file.crash(match crash {
+                Crash::Scatter(seed) => Crash::Scatter(seed.wrapping_add(number)),
+                other => other,
+            });
+        }
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        // Nothing panics while it holds the lock.
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Directory for MemDirectory {
+    type File = MemFile;
+
+    fn names(&self) -> Result<Vec<String>, FileError> {
+        Ok(self.entries().files.keys().cloned().collect())
+    }
+
+    fn open(&self, name: &str) -> Result<Option<MemFile>, FileError> {
+        let mut entries = self.entries();
+        if let Some(file) = entries.files.get(name) {
+            return Ok(Some(file.clone()));
+        }
+        // That a new name is safe makes all that was done to names before safe.
+        entries.removed.clear();
+        Ok(Some(entries.files.entry(name.into()).or_default().clone()))
+    }
+
+    fn remove(&self, name: &str) -> Result<(), FileError> {
+        let mut entries = self.entries();
+        if let Some(file) = entries.files.remove(name) {
+            entries.removed.push((name.into(), file));
+        }
+        Ok(())
+    }
+}
 
 /// A file in memory. A clone is another handle to the same file, so a test can keep one while
 /// a log has the other.

@@ -1,17 +1,81 @@
-//! Files of the operating system.
+//! A directory and files of the operating system.
 
 use std::fs::{self, TryLockError};
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::directory::Directory;
 use crate::file::{File, FileError, FileErrorKind};
 
-/// A file of the operating system, locked: two processes cannot have it open at once.
+/// The file whose lock is the directory's.
+const LOCK: &str = "lock";
+
+/// A directory of the operating system, locked: two processes cannot have it open at once.
+#[derive(Debug)]
+pub struct StdDirectory {
+    path: PathBuf,
+    _lock: fs::File,
+}
+
+impl StdDirectory {
+    /// Opens the directory at `path`, which has to be there.
+    ///
+    /// # Errors
+    /// If the system refuses, or another process has it open.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, FileError> {
+        let path = path.as_ref().to_path_buf();
+        let lock = path.join(LOCK);
+        let refused = |error: io::Error| explain(&lock, "cannot be opened", &error);
+        let file = open_file(&lock).map_err(refused)?;
+        file.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => {
+                FileError::other(format!("{} is in use by another process", path.display()))
+            }
+            TryLockError::Error(error) => refused(error),
+        })?;
+        Ok(Self { path, _lock: file })
+    }
+}
+
+impl Directory for StdDirectory {
+    type File = StdFile;
+
+    fn names(&self) -> Result<Vec<String>, FileError> {
+        let refused = |error: io::Error| explain(&self.path, "cannot be listed", &error);
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.path).map_err(refused)? {
+            // A name that is no text is none of ours.
+            names.extend(entry.map_err(refused)?.file_name().into_string().ok());
+        }
+        names.retain(|name| name != LOCK);
+        Ok(names)
+    }
+
+    fn open(&self, name: &str) -> Result<Option<StdFile>, FileError> {
+        StdFile::open(self.path.join(name)).map(Some)
+    }
+
+    fn remove(&self, name: &str) -> Result<(), FileError> {
+        let path = self.path.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(explain(&path, "cannot be removed", &error))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A file of the operating system.
 #[derive(Debug)]
 pub struct StdFile {
     file: fs::File,
     path: PathBuf,
+}
+
+fn open_file(path: &Path) -> io::Result<fs::File> {
+    fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)
 }
 
 impl StdFile {
@@ -19,20 +83,12 @@ impl StdFile {
     /// there.
     ///
     /// # Errors
-    /// If the system refuses, or another process has the file open.
+    /// If the system refuses.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, FileError> {
         let path = path.as_ref().to_path_buf();
         let refused = |error: io::Error| explain(&path, "cannot be opened", &error);
         let fresh = !path.try_exists().map_err(refused)?;
-        let mut options = fs::OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false);
-        let file = options.open(&path).map_err(refused)?;
-        file.try_lock().map_err(|error| match error {
-            TryLockError::WouldBlock => {
-                FileError::other(format!("{} is in use by another process", path.display()))
-            }
-            TryLockError::Error(error) => refused(error),
-        })?;
+        let file = open_file(&path).map_err(refused)?;
         if fresh {
             sync_directory(&path).map_err(refused)?;
         }

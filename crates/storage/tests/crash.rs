@@ -4,7 +4,9 @@
 mod common;
 
 use common::{Draft, Model};
-use kvorum_storage::{Crash, Faults, Faulty, File as _, Log, LogError, MemFile, Options};
+use kvorum_storage::{
+    Crash, FIRST_FILE, Faults, FaultyDirectory, File as _, Log, LogError, LogOptions, MemDirectory, MemFile,
+};
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
 
@@ -39,7 +41,9 @@ fn drafts() -> impl Strategy<Value = Vec<Draft>> {
         bytes,
         fill,
     });
-    prop::collection::vec(prop_oneof![2 => append, 1 => set], 0..4)
+    let beyond = prop_oneof![9 => Just(0), 1 => 1..9_u64];
+    let cut = (0..6_u64, beyond).prop_map(|(keep, beyond)| Draft::Cut { keep, beyond });
+    prop::collection::vec(prop_oneof![8 => append, 4 => set, 1 => cut], 0..4)
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -57,14 +61,17 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 1..40)
 }
 
-const OPTIONS: Options = Options { log_id: 7, preallocate: 512 };
+/// Small: files grow and follow one another all the time.
+const OPTIONS: LogOptions =
+    LogOptions { log_id: 7, preallocate: 512, reserve: 300, segment_bytes: 1000 };
 
-type TestLog = Log<Faulty<MemFile>>;
+type TestDirectory = FaultyDirectory<MemDirectory>;
 
 /// A log with the model beside it, and what it has promised to keep.
 struct Run {
-    file: Faulty<MemFile>,
-    log: Option<TestLog>,
+    directory: TestDirectory,
+    options: LogOptions,
+    log: Option<Log<TestDirectory>>,
     model: Model,
     promised: usize,
     /// It was open once, so its header is synced.
@@ -73,13 +80,13 @@ struct Run {
 
 impl Run {
     fn new(faults: Faults) -> Self {
-        let file = Faulty::new(MemFile::new(), faults);
-        Self { file, log: None, model: Model::default(), promised: 0, begun: false }
+        let directory = FaultyDirectory::new(MemDirectory::new(), faults);
+        Self { directory, options: OPTIONS, log: None, model: Model::default(), promised: 0, begun: false }
     }
 
     /// Opens the log; a fault may be in the way.
     fn open(&mut self) {
-        match Log::open(self.file.clone(), OPTIONS) {
+        match Log::open(self.directory.clone(), self.options) {
             Ok((log, recovered)) => {
                 let count = self.model.prefix(&recovered);
                 assert!(count >= self.promised, "lost: {count} of {}", self.promised);
@@ -102,7 +109,7 @@ impl Run {
             crash => crash,
         };
         self.log = None;
-        self.file.inner().crash(crash);
+        self.directory.inner().crash(crash);
     }
 
     fn step(&mut self, step: &Step) {
@@ -157,7 +164,7 @@ proptest! {
         for step in &steps {
             run.step(step);
         }
-        run.file.set(Faults::default());
+        run.directory.set(Faults::default());
         run.crash(Crash::Scatter(seed));
         run.open();
         prop_assert!(run.log.is_some());
@@ -168,19 +175,19 @@ proptest! {
     fn a_lying_disk_makes_nothing_up(steps in steps(), seed: u64) {
         let mut run = Run::new(Faults::default());
         run.open();
-        run.file.set(Faults::drawn(seed, 200, 10, true));
+        run.directory.set(Faults::drawn(seed, 200, 10, true));
         for step in steps.iter().filter(|step| !matches!(step, Step::Crash(_))) {
             if run.log.is_some() {
                 run.step(step);
             }
         }
-        run.file.set(Faults::default());
+        run.directory.set(Faults::default());
         run.crash(Crash::Scatter(seed));
-        match Log::open(run.file.clone(), OPTIONS) {
+        match Log::open(run.directory.clone(), OPTIONS) {
             Ok((_, recovered)) => {
                 run.model.prefix(&recovered);
             },
-            Err(error) => prop_assert!(matches!(error, LogError::Refused(_)), "{error}"),
+            Err(error) => prop_assert!(matches!(error, LogError::Refused { .. }), "{error}"),
         }
     }
 
@@ -215,13 +222,16 @@ fn torn_at_every_byte() {
     let draft = |fill| vec![Draft::Append { back: 0, bytes: 9, fill }];
     for kept in 0..400 {
         let mut run = Run::new(Faults::default());
+        // Nothing is written but batches.
+        run.options = LogOptions { preallocate: 4096, segment_bytes: u64::MAX, ..OPTIONS };
         run.open();
         run.step(&Step::Append(draft(1)));
         run.step(&Step::Sync);
         for fill in 2..6 {
             run.step(&Step::Append(draft(fill)));
         }
-        let before = run.file.inner().unsynced_bytes();
+        let file = run.directory.inner().file(FIRST_FILE).expect("the log's file");
+        let before = file.unsynced_bytes();
         run.step(&Step::Crash(Crash::KeepBytes(kept)));
         // A batch takes 64 bytes, and the last two are padding: zeros anyway.
         let whole = ((kept + 2) / 64).min(before / 64) as usize;

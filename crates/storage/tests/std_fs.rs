@@ -4,14 +4,14 @@ use std::fs;
 use std::path::PathBuf;
 
 use bytes::Bytes;
-use kvorum_storage::std_fs::StdFile;
-use kvorum_storage::{File as _, FileErrorKind, Log, Options};
+use kvorum_storage::std_fs::{StdDirectory, StdFile};
+use kvorum_storage::{Directory as _, FIRST_FILE, File as _, FileErrorKind, Log, LogOptions};
 use wal::{Batch, Record};
 
 /// A directory that goes away with the test.
-struct Directory(PathBuf);
+struct Temporary(PathBuf);
 
-impl Directory {
+impl Temporary {
     fn new(name: &str) -> Self {
         let path = std::env::temp_dir().join(format!("kvorum-{name}-{}", std::process::id()));
         fs::create_dir_all(&path).expect("the temporary directory can be written");
@@ -19,7 +19,7 @@ impl Directory {
     }
 }
 
-impl Drop for Directory {
+impl Drop for Temporary {
     fn drop(&mut self) {
         // Nothing depends on it.
         let _ = fs::remove_dir_all(&self.0);
@@ -33,42 +33,48 @@ fn batch(number: u64) -> Batch {
 
 #[test]
 fn a_log_comes_back() {
-    let directory = Directory::new("log");
-    let path = directory.0.join("log");
-    let options = Options::new(1);
+    let directory = Temporary::new("log");
+    let open = || StdDirectory::open(&directory.0).expect("a directory");
+    let options = LogOptions { segment_bytes: 1000, ..LogOptions::new(1) };
     for start in 0..3_u64 {
-        let file = StdFile::open(&path).expect("a file");
-        let (mut log, recovered) = Log::open(file, options).expect("a log");
+        let (mut log, recovered) = Log::open(open(), options).expect("a log");
         assert_eq!(recovered.next, start * 10 + 1);
         for number in recovered.next..recovered.next + 10 {
             log.append(&batch(number)).expect("room");
         }
         assert_eq!(log.sync(), Ok(start * 10 + 10));
-        assert_eq!(fs::metadata(&path).expect("a file").len(), log.reserved_bytes());
     }
+    let mut names = open().names().expect("it can be listed");
+    names.sort();
+    assert_eq!(names, ["log-00000001", "log-00000002", "log-00000003"]);
     // A torn end and a flipped bit, on a real file.
+    let path = directory.0.join(FIRST_FILE);
     let mut bytes = fs::read(&path).expect("a file");
     bytes[100] ^= 4;
     fs::write(&path, &bytes).expect("a file");
-    let error = Log::open(StdFile::open(&path).expect("a file"), options).expect_err("corrupt");
-    assert!(error.to_string().contains("was once safe on disk"), "{error}");
+    let error = Log::open(open(), options).expect_err("corrupt").to_string();
+    assert!(error.starts_with("log-00000001: log refused at byte 40"), "{error}");
+    assert!(error.contains("was once safe on disk"), "{error}");
     assert_eq!(fs::read(&path).expect("a file"), bytes);
 }
 
 #[test]
 fn one_owner() {
-    let directory = Directory::new("owner");
-    let path = directory.0.join("log");
-    let first = StdFile::open(&path).expect("a file");
-    let error = StdFile::open(&path).expect_err("it is taken");
+    let directory = Temporary::new("owner");
+    let first = StdDirectory::open(&directory.0).expect("a directory");
+    let error = StdDirectory::open(&directory.0).expect_err("it is taken");
     assert!(error.text.ends_with("is in use by another process"), "{error}");
     drop(first);
-    StdFile::open(&path).expect("it is free again");
+    let again = StdDirectory::open(&directory.0).expect("it is free again");
+    again.open("some").expect("a file");
+    assert_eq!(again.names().expect("it can be listed"), ["some"]);
+    again.remove("some").expect("it is there");
+    again.remove("some").expect("that it is gone is no error");
 }
 
 #[test]
 fn errors_name_the_file() {
-    let directory = Directory::new("errors");
+    let directory = Temporary::new("errors");
     let missing = directory.0.join("missing/log");
     let error = StdFile::open(&missing).expect_err("no directory");
     assert_eq!(error.kind, FileErrorKind::Other);
@@ -77,7 +83,7 @@ fn errors_name_the_file() {
 
 #[test]
 fn reads_and_lengths() {
-    let directory = Directory::new("reads");
+    let directory = Temporary::new("reads");
     let file = StdFile::open(directory.0.join("file")).expect("a file");
     file.write_at(5, b"hello").expect("room");
     assert_eq!(file.len(), Ok(10));

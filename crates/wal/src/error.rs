@@ -138,6 +138,16 @@ pub enum Refusal {
         /// Where that one is.
         later_at: u64,
     },
+    /// The first batch of the oldest segment is not there: nothing is left to stand on.
+    #[error(
+        "batch {number} is missing ({damage}), and what was before it was dropped for it. {REPLACE}"
+    )]
+    Lost {
+        /// Its number.
+        number: u64,
+        /// What is there instead.
+        damage: Damage,
+    },
     /// Entries that do not follow each other.
     #[error("entry {index} does not follow the entries {first} to {last} before it. {REPLACE}")]
     Hole {

@@ -31,5 +31,7 @@ pub mod testing;
 pub use error::{BatchError, Damage, RecoverError, Refusal, Refused};
 pub use format::{BATCH_BYTES, FORMAT_VERSION, SEGMENT_HEADER_BYTES};
 pub use record::{Batch, FIRST_NUMBER, Record};
-pub use recover::{Recovered, Torn, fuzz_recover, recover, recover_bytes, recover_segments};
+pub use recover::{
+    Recovered, Segment, Torn, fuzz_recover, recover, recover_bytes, recover_segments,
+};
 pub use tail::Tail;

@@ -24,9 +24,8 @@ pub struct Recovered {
     pub entries: Vec<(u64, Bytes)>,
     /// The number of the next batch.
     pub next: u64,
-    /// Of each segment in use: the highest index of an entry that it holds, or 0. The segments
-    /// behind them hold nothing.
-    pub segments: Vec<u64>,
+    /// The segments in use. Those behind them hold nothing.
+    pub segments: Vec<Segment>,
     /// Where in the last segment the next batch goes.
     pub end: u64,
     /// What a crash left behind the last whole batch.
@@ -45,6 +44,15 @@ impl Default for Recovered {
             torn: None,
         }
     }
+}
+
+/// What one segment holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Segment {
+    /// The number of its first batch, or of the one that would be its first.
+    pub first: u64,
+    /// The highest index of an entry, or 0.
+    pub highest: u64,
 }
 
 /// The unfinished end of a log. Nothing that was ever synced and followed by another batch is
@@ -99,7 +107,8 @@ pub fn recover<E>(
     let mut fronts = Vec::new();
     for (segment, length) in lengths.iter().enumerate() {
         let mut window = Window::new(*length, |at, into: &mut [u8]| read(segment, at, into));
-        match read_front(&mut window, segment)? {
+        let log_id = fronts.last().map(|(header, _): &(SegmentHeader, u32)| header.log_id);
+        match read_front(&mut window, segment, log_id)? {
             Front::Begun(header, checksum) if fronts.len() == segment => {
                 fronts.push((header, checksum));
             }
@@ -123,8 +132,12 @@ pub fn recover<E>(
                 Err(damage) => break damage,
             }
         };
+        if segment == 0 && !whole && tail.is_at_front() {
+            let why = Refusal::Lost { number: tail.next, damage };
+            return Err(Refused { segment, at: tail.position, why }.into());
+        }
         let highest = replay.highest;
-        recovered.segments.push(highest);
+        recovered.segments.push(Segment { first: front.0.first, highest });
         match fronts.get(segment + 1) {
             Some((next, _)) if next.first > tail.next => {
                 let (number, later) = (tail.next, next.first);
@@ -212,18 +225,16 @@ enum Front {
     Torn(Option<Torn>),
 }
 
+/// Reads what is at the front of a segment. `log_id` is that of the segments before it.
 fn read_front<E, R: FnMut(u64, &mut [u8]) -> Result<(), E>>(
     window: &mut Window<R>,
     segment: usize,
+    log_id: Option<u64>,
 ) -> Result<Front, RecoverError<E>> {
     let refused = |at, why| Err(Refused { segment, at, why }.into());
     let bytes = window.get(0, SEGMENT_HEADER_BYTES).map_err(RecoverError::Read)?;
     let mut front = [0; SEGMENT_HEADER_BYTES];
     front[..bytes.len()].copy_from_slice(&bytes);
-    // A header that was never finished has some of its bytes and zeros for the others.
-    if front.iter().zip(MAGIC).any(|(found, magic)| *found != magic && *found != 0) {
-        return refused(0, Refusal::Foreign);
-    }
     if let Some((header, checksum)) = SegmentHeader::decode(&front) {
         if header.version != FORMAT_VERSION || header.reserved != 0 {
             let found = header.version.max(FORMAT_VERSION + 1);
@@ -231,15 +242,24 @@ fn read_front<E, R: FnMut(u64, &mut [u8]) -> Result<(), E>>(
         }
         return Ok(Front::Begun(header, checksum));
     }
-    // The header is synced before anything follows it.
+    // Of a log's first file nobody knows whose it is. A header that was never finished has some
+    // of its bytes and zeros for the others.
+    let ours = |(found, magic): (&u8, u8)| *found == magic || *found == 0;
+    if log_id.is_none() && !front.iter().zip(MAGIC).all(ours) {
+        return refused(0, Refusal::Foreign);
+    }
+    // The header is synced before anything follows it. Behind one that was not, a crash may have
+    // left anything, but no batch of this log.
     let after = SEGMENT_HEADER_BYTES as u64;
-    let behind = look_behind(window, 0, after, u64::MAX).map_err(RecoverError::Read)?;
-    if behind.bytes > 0 {
+    let behind =
+        look_behind(window, log_id.unwrap_or(0), after, 0).map_err(RecoverError::Read)?;
+    if behind.later.is_some() || (log_id.is_none() && behind.bytes > 0) {
         return refused(0, Refusal::SegmentHeader);
     }
-    let last = front.iter().rposition(|byte| *byte != 0);
+    let last = front.iter().rposition(|byte| *byte != 0).map(|last| last as u64 + 1);
+    let bytes = if behind.bytes > 0 { after + behind.bytes } else { last.unwrap_or(0) };
     let why = Damage::SegmentHeader;
-    Ok(Front::Torn(last.map(|last| Torn { segment, at: 0, bytes: last as u64 + 1, why })))
+    Ok(Front::Torn((bytes > 0).then_some(Torn { segment, at: 0, bytes, why })))
 }
 
 /// A batch whose checksums hold and that follows the one before it.

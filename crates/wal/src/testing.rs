@@ -74,7 +74,10 @@ pub fn show(recovered: &Recovered) -> String {
     let mut out = format!("next {next}, end {end}");
     match segments.as_slice() {
         [] | [_] => out.push('\n'),
-        many => out += &format!(" of segment {}, highest entries {many:?}\n", many.len() - 1),
+        many => {
+            let highest: Vec<u64> = many.iter().map(|segment| segment.highest).collect();
+            out += &format!(" of segment {}, highest entries {highest:?}\n", many.len() - 1);
+        }
     }
     for (slot, value) in slots {
         let _ = writeln!(out, "slot {slot} = {}", brief(value));

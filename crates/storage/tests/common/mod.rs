@@ -5,11 +5,16 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use wal::{Batch, Record, Recovered};
 
+/// Slots, and entries with their indexes.
+pub(crate) type State = (BTreeMap<u8, Bytes>, Vec<(u64, Bytes)>);
+
 /// A record before its batch gives it a place: an entry goes `back` entries below the end.
 #[derive(Clone, Debug)]
 pub(crate) enum Draft {
     Append { back: u64, bytes: usize, fill: u8 },
     Set { slot: u8, bytes: usize, fill: u8 },
+    /// Cut off all but so many of the newest entries, and so far beyond the end.
+    Cut { keep: u64, beyond: u64 },
 }
 
 /// All batches that were appended, in order.
@@ -21,36 +26,53 @@ pub(crate) struct Model {
 impl Model {
     /// The next batch, made of `drafts`.
     pub(crate) fn next_batch(&self, drafts: &[Draft]) -> Batch {
-        let mut last = self.state(self.batches.len()).1.last().map_or(0, |(index, _)| *index);
+        let (_, mut first, mut next) = self.replay(self.batches.len());
         let records = drafts.iter().map(|draft| match *draft {
             Draft::Append { back, bytes, fill } => {
-                let index = (last + 1).saturating_sub(back).max(1);
-                last = index;
+                let index = next.saturating_sub(back).max(first).max(1);
+                (first, next) = (first.max(1), index + 1);
                 Record::Append { index, payload: Bytes::from(vec![fill; bytes]) }
             }
             Draft::Set { slot, bytes, fill } => {
                 Record::Set { slot, value: Bytes::from(vec![fill; bytes]) }
             }
+            Draft::Cut { keep, beyond } => {
+                first = (next.saturating_sub(keep) + beyond).max(first).max(1);
+                next = next.max(first);
+                Record::Cut { index: first }
+            }
         });
         Batch { number: self.batches.len() as u64 + 1, records: records.collect() }
     }
 
-    /// What the first `count` batches say, computed without any of the log's code.
-    pub(crate) fn state(&self, count: usize) -> (BTreeMap<u8, Bytes>, Vec<(u64, Bytes)>) {
+    /// What the first `count` batches say, computed without any of the log's code: the state,
+    /// the first index, and the next one.
+    fn replay(&self, count: usize) -> (State, u64, u64) {
         let mut slots = BTreeMap::new();
         let mut entries = BTreeMap::new();
+        let (mut first, mut next) = (0, 1);
         for record in self.batches[..count].iter().flat_map(|batch| &batch.records) {
             match record {
                 Record::Append { index, payload } => {
                     entries.split_off(index);
                     entries.insert(*index, payload.clone());
+                    (first, next) = (first.max(1), index + 1);
                 }
                 Record::Set { slot, value } => {
                     slots.insert(*slot, value.clone());
                 }
+                Record::Cut { index } => {
+                    entries = entries.split_off(index);
+                    (first, next) = (*index, next.max(*index));
+                }
             }
         }
-        (slots, entries.into_iter().collect())
+        ((slots, entries.into_iter().collect()), first, next)
+    }
+
+    /// What the first `count` batches say.
+    pub(crate) fn state(&self, count: usize) -> State {
+        self.replay(count).0
     }
 
     /// How many batches `recovered` holds; panics if it holds anything else than a prefix.
