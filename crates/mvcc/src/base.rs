@@ -36,7 +36,8 @@ pub struct Summary {
 
 impl Summary {
     /// Of a base in which nothing is.
-    pub(crate) fn empty() -> Self {
+    #[must_use]
+    pub fn empty() -> Self {
         Self {
             revision: crate::store::FRESH_REVISION,
             compact_revision: crate::store::NEVER_COMPACTED,
@@ -74,6 +75,9 @@ pub type Items<'a, T> = Box<dyn Iterator<Item = Result<T, Damage>> + 'a>;
 pub trait Base: Debug + Send + Sync {
     /// Where it is.
     fn summary(&self) -> &Summary;
+
+    /// Bytes that it takes where it is kept.
+    fn size(&self) -> u64;
 
     /// The newest version of a key at or before a place, a deletion too.
     ///

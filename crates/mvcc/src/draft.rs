@@ -85,6 +85,9 @@ impl Run {
     }
 }
 
+/// Bytes of rows that one slice writes, about.
+pub(crate) const SLICE_BYTES: usize = 1024 * 1024;
+
 /// A run that is being moved, slice by slice.
 #[derive(Debug)]
 pub struct Move {
@@ -110,26 +113,34 @@ impl Move {
         &self.run
     }
 
-    /// Writes up to `limit` rows and marks. True when all are written.
+    /// Whether all rows and marks are written.
+    #[must_use]
+    pub fn is_done(&self) -> bool {
+        self.marked == self.marks.len()
+    }
+
+    /// Writes up to `limit` rows and marks.
     ///
     /// # Errors
     /// If the draft cannot be written.
-    pub fn step(&mut self, draft: &mut impl Draft, limit: usize) -> Result<bool> {
+    pub fn step(&mut self, draft: &mut impl Draft, limit: usize) -> Result<()> {
         let rows = self.run.layer.rows(Revision::first(0));
-        let to = self.rows.saturating_add(limit).min(rows.len());
-        for (at, row) in &rows[self.rows..to] {
+        let (mut left, mut bytes) = (limit, 0);
+        while let Some((at, row)) = rows.get(self.rows).filter(|_| left > 0) {
             self.buffer.clear();
             encode::row_value(row, &mut self.buffer);
             draft.insert_row(*at, &self.buffer)?;
+            (self.rows, left, bytes) = (self.rows + 1, left - 1, bytes + self.buffer.len());
+            if bytes >= SLICE_BYTES {
+                return Ok(());
+            }
         }
-        let left = limit.saturating_sub(to - self.rows);
-        self.rows = to;
         let to = self.marked.saturating_add(left).min(self.marks.len());
         for (key, mark) in &self.marks[self.marked..to] {
             draft.insert_mark(key, *mark)?;
         }
         self.marked = to;
-        Ok(self.marked == self.marks.len())
+        Ok(())
     }
 }
 

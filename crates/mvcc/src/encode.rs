@@ -84,10 +84,10 @@ pub(crate) fn read_row(at: Revision, bytes: Bytes) -> Result<KeyValue, Damage> {
 }
 
 /// What is left to be read.
-struct Reader<'a>(&'a [u8]);
+pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn varint(&mut self) -> Option<u64> {
+    pub(crate) fn varint(&mut self) -> Option<u64> {
         let mut value = 0;
         for shift in (0..u64::BITS).step_by(7) {
             let (&byte, rest) = self.0.split_first()?;
@@ -100,7 +100,7 @@ impl<'a> Reader<'a> {
         None
     }
 
-    fn take(&mut self, len: u64) -> Option<&'a [u8]> {
+    pub(crate) fn take(&mut self, len: u64) -> Option<&'a [u8]> {
         let (field, rest) = self.0.split_at_checked(usize::try_from(len).ok()?)?;
         self.0 = rest;
         Some(field)
@@ -131,7 +131,7 @@ fn int_field(number: u8, value: i64, out: &mut Vec<u8>) {
     }
 }
 
-fn varint(mut value: u64, out: &mut Vec<u8>) {
+pub(crate) fn varint(mut value: u64, out: &mut Vec<u8>) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;

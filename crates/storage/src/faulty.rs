@@ -80,6 +80,7 @@ struct Disk(Arc<Mutex<State>>);
 struct State {
     faults: Faults,
     calls: u64,
+    ended: bool,
     /// The files' lengths.
     lengths: BTreeMap<String, u64>,
 }
@@ -108,6 +109,11 @@ impl<D: Directory> FaultyDirectory<D> {
     /// No more room than this, or no limit.
     pub fn set_capacity(&self, capacity: Option<u64>) {
         self.disk.state().faults.capacity = capacity;
+    }
+
+    /// The process that has these files open ends: what it still does with them is not done.
+    pub fn end(&self) {
+        self.disk.state().ended = true;
     }
 
     /// How many calls there were that could have gone wrong.
@@ -165,6 +171,9 @@ impl<F: File> Faulty<F> {
     /// Counts a call that may make the file at least `length` long.
     fn count(&self, length: u64) -> Result<Option<Fault>, FileError> {
         let mut state = self.disk.state();
+        if state.ended {
+            return Err(FileError::other("the process has ended (injected)"));
+        }
         let call = state.calls;
         state.calls += 1;
         let old = state.lengths.get(&self.name).copied().unwrap_or_default();

@@ -7,19 +7,24 @@
 //!
 //! Everything is synchronous and does only what it is told: no thread, no clock, no retry.
 
+mod backing;
 mod directory;
 mod faulty;
 mod file;
+mod generation;
+mod keeper;
 mod log;
 mod memory;
 #[cfg(feature = "std-fs")]
 pub mod std_fs;
+mod tables;
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use directory::Directory;
 pub use faulty::{Fault, Faults, Faulty, FaultyDirectory};
 pub use file::{File, FileError, FileErrorKind};
+pub use keeper::{Keeper, KeeperOptions, Progress};
 pub use log::{FIRST_FILE, Log, LogError, LogOptions, LogUsage};
 pub use memory::{Crash, MemDirectory, MemFile};
 pub use wal::{Batch, Recovered};

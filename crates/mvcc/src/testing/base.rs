@@ -30,7 +30,9 @@ impl MemBase {
     fn take_run(&mut self, run: Run, slice: usize) {
         let summary = run.summary(&self.summary);
         let mut moving = Move::new(run);
-        while !moving.step(self, slice).expect("memory does not fail") {}
+        while !moving.is_done() {
+            moving.step(self, slice).expect("memory does not fail");
+        }
         self.summary = summary;
     }
 }
@@ -114,6 +116,10 @@ impl Draft for MemBase {
 impl Base for MemBase {
     fn summary(&self) -> &Summary {
         &self.summary
+    }
+
+    fn size(&self) -> u64 {
+        self.summary.bytes
     }
 
     fn mark(&self, key: &[u8], at: Revision) -> Result<Option<Mark>, Damage> {
