@@ -1,4 +1,4 @@
-//! The real etcd and its etcdctl, where they are: `cargo xtask test` brings them.
+//! The real etcd and its etcdctl, which `cargo xtask test` brings.
 
 use std::fs::File;
 use std::io::Write;
@@ -27,10 +27,16 @@ pub(crate) struct Said {
 }
 
 /// The program that a variable names, or that `cargo xtask test` has built.
-pub(crate) fn program(variable: &str, name: &str) -> Option<PathBuf> {
+pub(crate) fn program(variable: &str, name: &str) -> PathBuf {
     let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/etcd").join(name);
     let path = std::env::var_os(variable).map_or(built, PathBuf::from);
-    path.is_file().then_some(path)
+    assert!(
+        path.is_file(),
+        "there is no {name} at {}: `cargo xtask test --only native` builds it, or {variable} \
+         names it",
+        path.display()
+    );
+    path
 }
 
 impl Etcd {

@@ -83,7 +83,8 @@ fn check(check: impl FnOnce() -> Result<()>) -> (Counts, Result<()>) {
 
 fn native(prepared: &Prepared) -> (Counts, Result<()>) {
     let mut cargo = run::cargo();
-    cargo.args(["test", "--workspace", "--no-fail-fast"]);
+    // Ignored are the tests that need what this step has prepared.
+    cargo.args(["test", "--workspace", "--no-fail-fast", "--", "--include-ignored"]);
     logged("native", tools::give(&mut cargo, &prepared.env), Counts::of_cargo)
 }
 
