@@ -4,6 +4,7 @@
 mod args;
 mod doors;
 mod hub;
+mod net;
 mod server;
 
 use std::io::IsTerminal;

@@ -20,7 +20,7 @@ use tokio::time::sleep;
 
 use super::desk::{Answers, Ask, Desk, size};
 use super::line::{Heard, Way};
-use crate::hub::stop::Stop;
+use crate::net::stop::Stop;
 
 /// Pause before the console attaches again after the relay has let go of it.
 const ATTACH_PAUSE: Duration = Duration::from_millis(100);

@@ -29,7 +29,7 @@ use tonic::{Code, Status};
 
 use self::console::Console;
 pub(crate) use self::line::{Home, Way};
-use crate::hub::stop::Stop;
+use crate::net::stop::Stop;
 
 /// The cluster that is served unless the caller names another one.
 const DEFAULT_CLUSTER: &str = "default";

@@ -12,7 +12,7 @@ use futures_util::SinkExt;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 
 use super::link::{Link, Outgoing};
-use super::stop::Stop;
+use crate::net::stop::Stop;
 
 /// How often the hub asks whether the other end is there.
 pub(crate) const PING_EVERY: Duration = Duration::from_secs(2);
@@ -68,8 +68,8 @@ impl Guests {
 }
 
 /// Serves one socket until it ends.
-pub(crate) async fn serve(mut socket: WebSocket, link: Link, guests: Guests, stop: Stop) {
-    let end = exchange(&mut socket, link, guests, stop).await;
+pub(crate) async fn serve(mut socket: WebSocket, link: Link, guests: Guests, mut stop: Stop) {
+    let end = exchange(&mut socket, link, guests, &mut stop).await;
     let cut_off = matches!(end, End::CutOff);
     let (code, reason) = match end {
         End::Gone => return,
@@ -97,7 +97,7 @@ async fn refuse(socket: &mut WebSocket, code: CloseCode, reason: String) -> (u16
     (code as u16, reason)
 }
 
-async fn exchange(socket: &mut WebSocket, mut link: Link, guests: Guests, mut stop: Stop) -> End {
+async fn exchange(socket: &mut WebSocket, mut link: Link, guests: Guests, stop: &mut Stop) -> End {
     let to_relay = link.sender();
     let mut ping = interval(PING_EVERY);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -142,7 +142,7 @@ async fn exchange(socket: &mut WebSocket, mut link: Link, guests: Guests, mut st
                 }
             }
             () = stop.ordered() => {
-                return End::Told { code: GOING_AWAY, reason: "the hub stops".into() };
+                return End::Told { code: GOING_AWAY, reason: stop.reason().into() };
             }
         }
     }

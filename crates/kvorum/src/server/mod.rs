@@ -41,10 +41,11 @@ use self::metrics::Metrics;
 use crate::args::ListenUrl;
 use crate::doors::{self, Home, Way};
 use crate::hub::link::Links;
-use crate::hub::origin::{self, Addresses};
 use crate::hub::socket::Guests;
-use crate::hub::stop::{self, Stop};
-use crate::hub::{self, STOP_MAX, Sockets, listen, site};
+use crate::hub::{self, Sockets};
+use crate::net::origin::{self, Addresses};
+use crate::net::stop::{self, Stop};
+use crate::net::{listen, site};
 
 /// The name under which clients and consoles find the cluster of a server.
 const CLUSTER: &str = "default";
@@ -64,10 +65,8 @@ pub(crate) async fn run(args: ServerArgs) -> Result<()> {
     let addresses = Addresses::of_server([urls, settings.advertise_client.clone()].concat());
     let page = addresses.page();
     let links = Links::start(build.clone(), page.clone(), None);
-    let (stopper, stop) = stop::stop();
-    let (open, mut ended) = mpsc::channel(1);
-    let sockets =
-        Sockets { links: links.clone(), stop: stop.clone(), open, guests: Guests::Consoles };
+    let (stopper, stop) = stop::stop("the member stops");
+    let sockets = Sockets { links: links.clone(), stop: stop.clone(), guests: Guests::Consoles };
     let site = site::router(args.site.as_deref()).layer(middleware::from_fn(doors::unknown));
     let mut router = Router::new()
         .route("/relay", any(hub::relay).with_state(sockets))
@@ -84,21 +83,20 @@ pub(crate) async fn run(args: ServerArgs) -> Result<()> {
     for listener in clients {
         tokio::spawn(listen::accept(listener, router.clone(), stop.clone()));
     }
-    drop(router);
     tokio::spawn(relay::attend(member.clone(), links));
     meet_peers(&settings, peers, &member, &stop);
+    // Nobody waits for these.
+    drop((router, stop));
     eprintln!("kvorum server: {page}");
 
     let result = tokio::select! {
-        signal = hub::wait_for_signal() => match signal {
+        signal = stop::wait_for_signal() => match signal {
             Ok(()) => leave(&member, end).await,
             Err(error) => Err(error),
         },
         ended = &mut end => ended.unwrap_or_else(|_| Err(anyhow!("the member's task is gone"))),
     };
-    stopper.stop();
-    // What takes longer is cut off.
-    let _ = timeout(STOP_MAX, ended.recv()).await;
+    stopper.stop().await;
     result
 }
 

@@ -23,7 +23,7 @@ use tokio_tungstenite::{accept_hdr_async_with_config, client_async_with_config};
 use super::member::Member;
 use super::socket::{Ended, Socket, config, serve};
 use crate::args::ListenUrl;
-use crate::hub::stop::Stop;
+use crate::net::stop::Stop;
 
 /// Where members meet on the peer port.
 const PATH: &str = "/peer";

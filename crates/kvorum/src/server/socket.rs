@@ -18,7 +18,7 @@ use crate::hub::socket::{
     CLOSE_MAX, CLOSE_REASON_BYTES, GOING_AWAY, PING_EVERY, READ_BYTES, SILENCE_MAX, WRITE_BATCH,
     WRITE_MAX,
 };
-use crate::hub::stop::Stop;
+use crate::net::stop::Stop;
 
 /// A WebSocket to a member.
 pub(crate) type Socket = WebSocketStream<TcpStream>;

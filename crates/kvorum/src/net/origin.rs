@@ -1,7 +1,7 @@
-//! Who may talk to the hub: a browser carries requests of any site to any address, so the hub
-//! answers only those that its own page, or no page at all, has sent.
+//! Who may talk to this process: a browser carries requests of any site to any address, so only
+//! those are answered that its own page, or no page at all, has sent.
 //!
-//! * **Host** must name this hub. A foreign site whose name was made to point here (DNS
+//! * **Host** must name this process. A foreign site whose name was made to point here (DNS
 //!   rebinding) carries its own name: 421.
 //! * **Origin**, which browsers send with everything that could do harm (WebSockets, too), must
 //!   be that host: 403.
@@ -23,7 +23,7 @@ use crate::args::ListenUrl;
 /// The port that browsers leave out.
 const HTTP_PORT: u16 = 80;
 
-/// The addresses of this hub.
+/// The addresses of this process.
 #[derive(Clone, Debug)]
 pub(crate) struct Addresses {
     urls: Arc<[ListenUrl]>,
@@ -130,11 +130,11 @@ pub(crate) async fn check(
         Verdict::Redirect(to) => Redirect::temporary(&to).into_response(),
         Verdict::WrongHost(host) => {
             let page = addresses.page();
-            let text = format!("{host:?} is not this hub; its address is {page}\n");
+            let text = format!("{host:?} is not served here; this is {page}\n");
             (StatusCode::MISDIRECTED_REQUEST, text).into_response()
         }
         Verdict::WrongOrigin(origin) => {
-            let text = format!("{origin} is another site; only this hub's own page may do this\n");
+            let text = format!("{origin} is another site; only the page from here may do this\n");
             (StatusCode::FORBIDDEN, text).into_response()
         }
     }
