@@ -45,9 +45,9 @@ pub const ANSWER_BYTES: usize = 32 * 1024 * 1024;
 /// The parts in which an answer crosses a link.
 pub const PIECE_BYTES: usize = 1024 * 1024;
 
-/// Bytes that a relay holds for one connection that reads slower than others send. Room for a
-/// few of the largest answers.
-pub const RELAY_QUEUE_BYTES: usize = 128 * 1024 * 1024;
+/// Bytes that wait to be written to one link, at either end of it. One that holds more reads too
+/// slowly and is closed. Room for a few of the largest answers.
+pub const LINK_QUEUE_BYTES: usize = 128 * 1024 * 1024;
 
 /// Connections that a relay serves at once.
 pub const RELAY_CONNECTIONS: usize = 4096;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use api::frame::{Attach, Attached, Attachee, CloseCode, Frame, Presence};
 use api::identity::{Boot, ClusterId, Incarnation, RaftId};
-use api::limits::{FRAME_BYTES, RELAY_QUEUE_BYTES};
+use api::limits::{FRAME_BYTES, LINK_QUEUE_BYTES};
 use common::{Hub, Socket, closed, receive, send};
 use futures_util::{SinkExt, StreamExt};
 use tokio_tungstenite::tungstenite::Message;
@@ -153,7 +153,7 @@ async fn a_socket_that_reads_too_slowly_is_closed() {
     let (mut sink, mut stream) = one.split();
     let sending = tokio::spawn(async move {
         // The hub holds this much; the rest is what the system holds of a socket.
-        for _ in 0..RELAY_QUEUE_BYTES / frame.len() + 8 {
+        for _ in 0..LINK_QUEUE_BYTES / frame.len() + 8 {
             sink.send(Message::binary(frame.clone())).await.expect("one is not slow");
         }
     });

@@ -18,6 +18,15 @@ pub struct Config {
     pub bindings: BTreeMap<String, ClusterId>,
 }
 
+/// Who may attach by a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guests {
+    /// Members and consoles.
+    All,
+    /// Consoles: the member of this relay is at home with it, and others have links of their own.
+    Consoles,
+}
+
 /// What happens to a relay.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
@@ -25,6 +34,8 @@ pub enum Input {
     Opened {
         /// Its number.
         conn: u64,
+        /// Who may come in by it.
+        guests: Guests,
     },
     /// One frame came in, whole, as the other end sent it.
     Frame {
@@ -38,7 +49,7 @@ pub enum Input {
         /// Its number.
         conn: u64,
     },
-    /// More than [`RELAY_QUEUE_BYTES`](api::limits::RELAY_QUEUE_BYTES) wait to be written to
+    /// More than [`LINK_QUEUE_BYTES`](api::limits::LINK_QUEUE_BYTES) wait to be written to
     /// this connection. The queues are the host's, so the host counts. The relay answers with a
     /// [`Close`](Output::Close) and goes on as after `Closed`.
     Slow {

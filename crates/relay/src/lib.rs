@@ -16,7 +16,7 @@
 //!
 //! What the host does: it gives every connection a number of its own, closes one that does not
 //! attach within a few seconds (the relay has no clock), holds at most
-//! [`RELAY_QUEUE_BYTES`](api::limits::RELAY_QUEUE_BYTES) for each and says [`Input::Slow`] beyond,
+//! [`LINK_QUEUE_BYTES`](api::limits::LINK_QUEUE_BYTES) for each and says [`Input::Slow`] beyond,
 //! and makes a binding durable before it says [`Input::Saved`].
 //!
 //! What a connection sees: its first frame is `Attach`; until `Attached` comes, what a member
@@ -32,7 +32,7 @@ mod session;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-pub use io::{Config, Input, Output};
+pub use io::{Config, Guests, Input, Output};
 pub use relay::Relay;
 
 /// Member connections in one room. More than a cluster has members: wiped and copied ones must

@@ -8,7 +8,7 @@ use api::identity::ClusterId;
 use api::limits;
 
 use crate::BINDINGS;
-use crate::io::{Config, Input, Output};
+use crate::io::{Config, Guests, Input, Output};
 use crate::outbox::{Outbox, Refusal};
 use crate::room::Room;
 
@@ -26,9 +26,17 @@ pub struct Relay {
     /// What is durable. Invariant: a room's `bound` says the same of its name.
     bindings: BTreeMap<String, ClusterId>,
     rooms: BTreeMap<String, Room>,
-    /// Open connections; each names its room once it has attached.
-    conns: BTreeMap<u64, Option<String>>,
+    /// Open connections.
+    conns: BTreeMap<u64, Place>,
     out: Outbox,
+}
+
+/// Where a connection is.
+enum Place {
+    /// Before the door; who may come in by it.
+    Outside(Guests),
+    /// In the room of this name.
+    Inside(String),
 }
 
 impl Relay {
@@ -48,7 +56,7 @@ impl Relay {
     /// Takes one input. Drain [`poll`](Self::poll) before the next.
     pub fn handle(&mut self, input: Input) {
         match input {
-            Input::Opened { conn } => self.open(conn),
+            Input::Opened { conn, guests } => self.open(conn, guests),
             Input::Frame { conn, bytes } => self.frame(conn, &bytes),
             Input::Closed { conn } => self.forget(conn),
             Input::Slow { conn } => self.slow(conn),
@@ -72,7 +80,7 @@ impl Relay {
         self.bindings.get(name).copied()
     }
 
-    fn open(&mut self, conn: u64) {
+    fn open(&mut self, conn: u64, guests: Guests) {
         if self.conns.contains_key(&conn) {
             return;
         }
@@ -80,16 +88,18 @@ impl Relay {
             let reason = format!("the hub serves {} connections already", self.conns.len());
             return self.out.refuse(conn, Refusal::new(CloseCode::Full, reason));
         }
-        self.conns.insert(conn, None);
+        self.conns.insert(conn, Place::Outside(guests));
     }
 
     fn frame(&mut self, conn: u64, bytes: &Bytes) {
         let Some(place) = self.conns.get(&conn) else { return };
         let result = match (Frame::decode(bytes), place) {
             (Err(error), _) => Err(Refusal::new(error.close_code(), error.to_string())),
-            (Ok(Frame::Attach(attach)), None) => self.attach(conn, attach),
-            (Ok(_), None) => Err(Refusal::malformed("the first frame must be Attach")),
-            (Ok(frame), Some(name)) => match self.rooms.get_mut(name) {
+            (Ok(Frame::Attach(attach)), Place::Outside(guests)) => {
+                self.attach(conn, *guests, attach)
+            }
+            (Ok(_), Place::Outside(_)) => Err(Refusal::malformed("the first frame must be Attach")),
+            (Ok(frame), Place::Inside(name)) => match self.rooms.get_mut(name) {
                 Some(room) => room.frame(conn, frame, bytes, &mut self.out),
                 None => Ok(()),
             },
@@ -100,8 +110,9 @@ impl Relay {
         }
     }
 
-    fn attach(&mut self, conn: u64, attach: Attach) -> Result<(), Refusal> {
+    fn attach(&mut self, conn: u64, guests: Guests, attach: Attach) -> Result<(), Refusal> {
         let Attach { cluster, build, who } = attach;
+        check_guest(guests, &who)?;
         check_build(&self.build, &build)?;
         check_name("cluster", &cluster)?;
         if !self.rooms.contains_key(&cluster) {
@@ -114,7 +125,7 @@ impl Relay {
             self.rooms.insert(cluster.clone(), room);
         }
         // Before the room has its say: if it refuses, the connection is taken out of it again.
-        self.conns.insert(conn, Some(cluster.clone()));
+        self.conns.insert(conn, Place::Inside(cluster.clone()));
         let room = self.rooms.get_mut(&cluster).expect("made above if it was not there");
         match who {
             Attachee::Console => room.attach_console(conn, &mut self.out),
@@ -136,7 +147,7 @@ impl Relay {
 
     /// Takes a connection out of its room; an empty room goes with it.
     fn forget(&mut self, conn: u64) {
-        let Some(Some(name)) = self.conns.remove(&conn) else { return };
+        let Some(Place::Inside(name)) = self.conns.remove(&conn) else { return };
         if let Some(room) = self.rooms.get_mut(&name) {
             room.leave(conn, &mut self.out);
             self.sweep(&name);
@@ -159,6 +170,16 @@ impl Relay {
     fn sweep(&mut self, name: &str) {
         if self.rooms.get(name).is_some_and(Room::is_empty) {
             self.rooms.remove(name);
+        }
+    }
+}
+
+fn check_guest(guests: Guests, who: &Attachee) -> Result<(), Refusal> {
+    match (guests, who) {
+        (Guests::All, _) | (Guests::Consoles, Attachee::Console) => Ok(()),
+        (Guests::Consoles, Attachee::Member(_)) => {
+            let reason = "this server is a member itself, and its page hosts none";
+            Err(Refusal::new(CloseCode::Foreign, reason))
         }
     }
 }

@@ -20,7 +20,7 @@ use api::limits;
 use api::report::{MemberReport, Role};
 use api::session::{ClientMessage, ServerMessage};
 
-use crate::{Config, Input, Output, Relay};
+use crate::{Config, Guests, Input, Output, Relay};
 
 /// Runs a script and gives it back with the output that it really has.
 pub fn run(script: &str) -> String {
@@ -37,8 +37,12 @@ enum Command {
         #[arg(key, many, optional)]
         bindings: Vec<(String, String)>,
     },
-    /// Opens a connection.
-    Open { conn: u64 },
+    /// Opens a connection, for consoles only if it says so.
+    Open {
+        conn: u64,
+        #[arg(key, optional)]
+        consoles: bool,
+    },
     /// Attaches; as a console without `member`.
     Attach {
         conn: u64,
@@ -127,7 +131,9 @@ impl goldenscript::Runner for Runner {
     ) -> Result<String, Box<dyn Error>> {
         match command {
             Command::Relay { build, bindings } => self.restart(build, bindings)?,
-            Command::Open { conn } => self.open(*conn),
+            Command::Open { conn, consoles } => {
+                self.open(*conn, if *consoles { Guests::Consoles } else { Guests::All });
+            }
             Command::Saved { name } => self.relay.handle(Input::Saved { name: room(name) }),
             Command::NotSaved { reason } => {
                 self.relay.handle(Input::NotSaved { name: room(&None), reason: reason.clone() });
@@ -165,14 +171,14 @@ impl Runner {
         Ok(())
     }
 
-    fn open(&mut self, conn: u64) {
+    fn open(&mut self, conn: u64, guests: Guests) {
         self.opened.insert(conn);
-        self.relay.handle(Input::Opened { conn });
+        self.relay.handle(Input::Opened { conn, guests });
     }
 
     fn bytes(&mut self, conn: u64, bytes: Vec<u8>) {
         if !self.opened.contains(&conn) {
-            self.open(conn);
+            self.open(conn, Guests::All);
         }
         self.relay.handle(Input::Frame { conn, bytes: Bytes::from(bytes) });
     }

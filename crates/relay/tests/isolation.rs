@@ -8,7 +8,7 @@ use api::Bytes;
 use api::frame::{Attach, Attachee, Frame, Presence, Route};
 use api::identity::{Boot, ClusterId, Incarnation, RaftId};
 use api::report::{MemberReport, Role};
-use kvorum_relay::{Config, Input, Output, Relay};
+use kvorum_relay::{Config, Guests, Input, Output, Relay};
 use proptest::prelude::*;
 
 const STRANGER: u64 = 99;
@@ -133,7 +133,7 @@ fn others() -> Vec<Vec<Input>> {
     let frame = |conn, frame: Frame<'_>| Input::Frame { conn, bytes: frame.encode().into() };
     let attach = |conn, who| {
         let attach = Attach { cluster: "a".into(), build: String::new(), who };
-        vec![Input::Opened { conn }, frame(conn, Frame::Attach(attach))]
+        vec![Input::Opened { conn, guests: Guests::All }, frame(conn, Frame::Attach(attach))]
     };
     let peer = |from, to| {
         let boot = Boot { counter: 1, nonce: 1 };
@@ -197,12 +197,12 @@ fn play(acts: &[Vec<Act>]) -> Vec<Output> {
             let frame =
                 |bytes: &Vec<u8>| Input::Frame { conn: STRANGER, bytes: bytes.clone().into() };
             match act {
-                Act::Open => relay.handle(Input::Opened { conn: STRANGER }),
+                Act::Open => relay.handle(Input::Opened { conn: STRANGER, guests: Guests::All }),
                 Act::Close => relay.handle(Input::Closed { conn: STRANGER }),
                 Act::Frame(bytes) => relay.handle(frame(bytes)),
                 Act::Join(bytes) => {
                     relay.handle(Input::Closed { conn: STRANGER });
-                    relay.handle(Input::Opened { conn: STRANGER });
+                    relay.handle(Input::Opened { conn: STRANGER, guests: Guests::All });
                     relay.handle(frame(bytes));
                 }
             }

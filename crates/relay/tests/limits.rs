@@ -7,7 +7,7 @@ use api::frame::{Attach, Attachee, CloseCode, Frame, Presence, decode_body};
 use api::identity::{Boot, ClusterId, Incarnation};
 use api::limits;
 use api::session::ServerMessage;
-use kvorum_relay::{BINDINGS, Config, Input, Output, ROOM_MEMBERS, Relay};
+use kvorum_relay::{BINDINGS, Config, Guests, Input, Output, ROOM_MEMBERS, Relay};
 
 fn drain(relay: &mut Relay) -> Vec<Output> {
     std::iter::from_fn(|| relay.poll()).collect()
@@ -19,7 +19,7 @@ fn frame(relay: &mut Relay, conn: u64, frame: &Frame<'_>) -> Vec<Output> {
 }
 
 fn attach(relay: &mut Relay, conn: u64, cluster: &str, who: Attachee) -> Vec<Output> {
-    relay.handle(Input::Opened { conn });
+    relay.handle(Input::Opened { conn, guests: Guests::All });
     let attach = Attach { cluster: cluster.into(), build: String::new(), who };
     frame(relay, conn, &Frame::Attach(attach))
 }
@@ -45,14 +45,14 @@ fn connections() {
     let mut relay = Relay::new(Config::default());
     let max = limits::RELAY_CONNECTIONS as u64;
     for conn in 0..max {
-        relay.handle(Input::Opened { conn });
+        relay.handle(Input::Opened { conn, guests: Guests::All });
         assert_eq!(drain(&mut relay), []);
     }
-    relay.handle(Input::Opened { conn: max });
+    relay.handle(Input::Opened { conn: max, guests: Guests::All });
     assert_eq!(closed(&drain(&mut relay)), Some((max, CloseCode::Full)));
     // One goes, another may come.
     relay.handle(Input::Closed { conn: 0 });
-    relay.handle(Input::Opened { conn: max + 1 });
+    relay.handle(Input::Opened { conn: max + 1, guests: Guests::All });
     assert_eq!(drain(&mut relay), []);
 }
 

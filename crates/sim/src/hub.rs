@@ -7,7 +7,7 @@ use api::frame::{Attach, Attachee, CloseCode, Frame};
 use api::identity::ClusterId;
 use api::session::ServerMessage;
 use node::{Input, LinkKind};
-use relay::Relay;
+use relay::{Guests, Relay};
 
 use crate::clock::Event;
 use crate::cluster::Cluster;
@@ -93,7 +93,7 @@ impl Cluster {
     /// A console attaches to the room of a cluster.
     pub fn console(&mut self, name: &str, cluster: &str) {
         let conn = self.hub.connect(End::Console(name.into()));
-        self.hub_input(relay::Input::Opened { conn });
+        self.hub_input(relay::Input::Opened { conn, guests: Guests::All });
         let who = Attachee::Console;
         let attach = Attach { cluster: cluster.into(), build: String::new(), who };
         let bytes = Frame::Attach(attach).encode();
@@ -127,7 +127,7 @@ impl Cluster {
         }
         let conn = self.hub.connect(End::Member(name.into()));
         running.conn = Some(conn);
-        self.hub_input(relay::Input::Opened { conn });
+        self.hub_input(relay::Input::Opened { conn, guests: Guests::All });
         self.input(name, Input::LinkUp { link: conn as u32, kind: LinkKind::Relay });
     }
 

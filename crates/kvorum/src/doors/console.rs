@@ -121,6 +121,8 @@ async fn run(cluster: String, way: Way, mut stop: Stop, mut asks: mpsc::Unbounde
                     None => return,
                 },
                 heard = line.next() => match heard {
+                    // Members go away because all ends, and that is what callers are told.
+                    _ if stop.is_ordered() => return,
                     Some(Heard::Frame(frame)) => desk.heard(&frame),
                     Some(Heard::Message { session, body }) => desk.message(session, &body),
                     Some(Heard::Closed(reason)) => {

@@ -1,38 +1,40 @@
-//! How a console reaches members: through a relay, or straight to the one member here.
+//! How a console reaches members: through a relay, or straight to the node of this process.
 
 use std::sync::Arc;
 
 use api::Bytes;
 use api::frame::{Attach, Attachee, Frame};
+use relay::Guests;
 use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
 
-use crate::hub::link::{Ended, Link, Links, Outgoing};
-use crate::server::member::{Member, Reply};
+use crate::net::link::{Ended, Outgoing};
+use crate::net::relay::{RelayHandle, RelayLink};
+use crate::server::host::{NodeHandle, Reply};
 
 /// The way to all members that these doors serve.
 #[derive(Clone)]
 pub(crate) enum Way {
     /// Any cluster whose members are at the relay.
-    Relay(Links),
-    /// One member.
-    Member(Home),
+    Relay(RelayHandle),
+    /// The member of this process.
+    Node(Home),
 }
 
-/// The member of this process.
+/// A node of this process, as its doors find it.
 #[derive(Clone)]
 pub(crate) struct Home {
     /// The cluster that it is of.
     pub(crate) cluster: String,
     /// The way to it.
-    pub(crate) member: Member,
+    pub(crate) node: NodeHandle,
     /// What it answers. There is one console, so nobody waits for it.
     pub(crate) replies: Arc<Mutex<mpsc::UnboundedReceiver<Reply>>>,
 }
 
 /// One console's connection.
 pub(super) enum Line {
-    Relay(Link),
-    Member { member: Member, replies: OwnedMutexGuard<mpsc::UnboundedReceiver<Reply>> },
+    Relay(RelayLink),
+    Node { node: NodeHandle, replies: OwnedMutexGuard<mpsc::UnboundedReceiver<Reply>> },
 }
 
 /// What comes in.
@@ -49,8 +51,8 @@ impl Way {
     /// A connection to a cluster; none when the process is ending.
     pub(super) async fn open(&self, cluster: &str) -> Option<Line> {
         match self {
-            Self::Relay(links) => {
-                let link = links.open().await.ok()?;
+            Self::Relay(relay) => {
+                let link = relay.open(Guests::All).await.ok()?;
                 let attach = Attach {
                     cluster: cluster.to_owned(),
                     build: String::new(),
@@ -59,8 +61,8 @@ impl Way {
                 link.sender().send(Frame::Attach(attach).encode().into()).await.ok()?;
                 Some(Line::Relay(link))
             }
-            Self::Member(home) => Some(Line::Member {
-                member: home.member.clone(),
+            Self::Node(home) => Some(Line::Node {
+                node: home.node.clone(),
                 replies: home.replies.clone().lock_owned().await,
             }),
         }
@@ -70,7 +72,7 @@ impl Way {
 impl Line {
     /// A member needs no attaching to.
     pub(super) fn is_attached(&self) -> bool {
-        matches!(self, Self::Member { .. })
+        matches!(self, Self::Node { .. })
     }
 
     /// What comes in next; none when the process is ending.
@@ -80,7 +82,7 @@ impl Line {
                 Outgoing::Frame(frame) => Heard::Frame(frame),
                 Outgoing::Close { reason, .. } => Heard::Closed(reason),
             }),
-            Self::Member { replies, .. } => {
+            Self::Node { replies, .. } => {
                 let (session, body) = replies.recv().await?;
                 Some(Heard::Message { session, body })
             }
@@ -94,7 +96,7 @@ impl Line {
                 let frame = Frame::Client { session, body: &body }.encode();
                 link.sender().send(Bytes::from(frame)).await
             }
-            Self::Member { member, .. } => member.client(session, body).await,
+            Self::Node { node, .. } => node.client(session, body).await,
         }
     }
 }

@@ -118,7 +118,7 @@ impl Doors {
         if cluster.is_empty() || cluster.chars().count() > NAME_CHARS {
             return Err(bad_name());
         }
-        if let Way::Member(home) = &self.way
+        if let Way::Node(home) = &self.way
             && home.cluster != cluster
         {
             let text = format!("this server is a member of cluster {:?} only", home.cluster);

@@ -8,12 +8,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
-use axum::Router;
+use axum::{Extension, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream, lookup_host};
 use tokio::time::sleep;
+use tower::Layer;
 
 use super::stop::Stop;
 use crate::args::ListenUrl;
@@ -30,6 +31,10 @@ const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// Pause after an accept that failed for want of something, such as file handles.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller(pub(crate) SocketAddr);
 
 /// Listens wherever the URLs of this flag say. Gives each URL with the port that it got.
 pub(crate) async fn bind(
@@ -91,8 +96,8 @@ pub(crate) async fn accept(listener: TcpListener, router: Router, mut stop: Stop
             () = stop.ordered() => return,
         };
         match accepted {
-            Ok((stream, _)) => {
-                tokio::spawn(serve(stream, router.clone(), stop.clone()));
+            Ok((stream, from)) => {
+                tokio::spawn(serve(stream, Caller(from), router.clone(), stop.clone()));
             }
             Err(error) => {
                 tracing::warn!("cannot accept a connection: {error}");
@@ -102,7 +107,7 @@ pub(crate) async fn accept(listener: TcpListener, router: Router, mut stop: Stop
     }
 }
 
-async fn serve(stream: TcpStream, router: Router, mut stop: Stop) {
+async fn serve(stream: TcpStream, caller: Caller, router: Router, mut stop: Stop) {
     // Frames are small and wait for each other; it fails only on a socket that is gone.
     let _ = stream.set_nodelay(true);
     let mut builder = Builder::new(TokioExecutor::new());
@@ -114,7 +119,7 @@ async fn serve(stream: TcpStream, router: Router, mut stop: Stop) {
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .keep_alive_interval(KEEP_ALIVE);
-    let service = TowerToHyperService::new(router);
+    let service = TowerToHyperService::new(Extension(caller).layer(router));
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {

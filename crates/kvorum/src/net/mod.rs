@@ -1,7 +1,20 @@
-//! What the hub and the server have in common: sockets that listen, who may come in by them,
-//! the page's files, and the order to stop.
+//! What the hub and the server have in common.
+//!
+//! ```text
+//!            ┌ listen ┐  ┌─── origin ───┐
+//!  browser ──┤ sockets├──┤ Host, Origin ├──► site           the page's files
+//!  console ──┤ that   │  │              ├──► upgrade ─► socket ◄─Link─► relay
+//!  etcdctl ──┤ listen │  │              ├──► doors
+//!            └────────┘  └──────────────┘
+//! ```
+//!
+//! Until `stop` gives the order.
 
+pub(crate) mod link;
 pub(crate) mod listen;
 pub(crate) mod origin;
+pub(crate) mod relay;
 pub(crate) mod site;
+pub(crate) mod socket;
 pub(crate) mod stop;
+pub(crate) mod upgrade;

@@ -48,6 +48,11 @@ impl Stop {
         let _ = self.order.wait_for(|ordered| *ordered).await;
     }
 
+    /// The order was given.
+    pub(crate) fn is_ordered(&self) -> bool {
+        *self.order.borrow()
+    }
+
     /// Why whatever hears it ends, in words.
     pub(crate) fn reason(&self) -> &'static str {
         self.reason

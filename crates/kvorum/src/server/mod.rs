@@ -3,20 +3,18 @@
 //! ```text
 //!                 client port                                       peer port
 //!             ┌── Host and Origin ──┐                            ┌─────────────┐
-//!  etcdctl ──►│ doors ─ console ────┼─► member ─► log thread     │             │
+//!  etcdctl ──►│ doors ─ console ────┼─► host ───► log thread     │             │
 //!  browser ──►│ site, /metrics      │     ▲ │                    │             │
 //!  console ──►│ /relay ─► Relay ────┼─────┘ └── links of peers ──┼─ /peer   ◄──┼── dial
 //!             └─────────────────────┘                            └─────────────┘
 //! ```
 
+mod attend;
 mod disk;
 pub(crate) mod flags;
-pub(crate) mod member;
+pub(crate) mod host;
 mod metrics;
 mod peers;
-mod queue;
-mod relay;
-mod socket;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -29,6 +27,7 @@ use axum::routing::{any, get};
 use axum::{Router, middleware};
 use http::header::CONTENT_TYPE;
 use node::{Config, Node};
+use relay::Guests;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc};
@@ -36,14 +35,12 @@ use tokio::time::timeout;
 
 use self::disk::Disk;
 use self::flags::{ServerArgs, Settings};
-use self::member::{End, Member};
+use self::host::{End, NodeHandle};
 use self::metrics::Metrics;
 use crate::args::ListenUrl;
 use crate::doors::{self, Home, Way};
-use crate::hub::link::Links;
-use crate::hub::socket::Guests;
-use crate::hub::{self, Sockets};
 use crate::net::origin::{self, Addresses};
+use crate::net::relay::{Entrance, RelayHandle, enter};
 use crate::net::stop::{self, Stop};
 use crate::net::{listen, site};
 
@@ -60,19 +57,20 @@ pub(crate) async fn run(args: ServerArgs) -> Result<()> {
     let (_, peers) = listen::bind("--listen-peer-urls", &settings.listen_peer).await?;
     let metrics = Metrics::new();
     let (home, mut end) = start_member(&settings, metrics.clone())?;
-    let member = home.member.clone();
+    let node = home.node.clone();
 
     let addresses = Addresses::of_server([urls, settings.advertise_client.clone()].concat());
     let page = addresses.page();
-    let links = Links::start(build.clone(), page.clone(), None);
+    let config = relay::Config { build: build.clone(), page: page.clone(), ..Default::default() };
+    let relay = RelayHandle::start(config, None);
     let (stopper, stop) = stop::stop("the member stops");
-    let sockets = Sockets { links: links.clone(), stop: stop.clone(), guests: Guests::Consoles };
+    let entrance = Entrance { relay: relay.clone(), guests: Guests::Consoles, stop: stop.clone() };
     let site = site::router(args.site.as_deref()).layer(middleware::from_fn(doors::unknown));
     let mut router = Router::new()
-        .route("/relay", any(hub::relay).with_state(sockets))
+        .route("/relay", any(enter).with_state(entrance))
         .route("/metrics", get(async |State(metrics): State<Metrics>| metrics.page()))
         .with_state(metrics)
-        .merge(doors::router(Way::Member(home), stop.clone()));
+        .merge(doors::router(Way::Node(home), stop.clone()));
     if args.site.is_some() {
         let file = build_file(&build);
         router = router.route("/build.json", get(async || file));
@@ -83,15 +81,15 @@ pub(crate) async fn run(args: ServerArgs) -> Result<()> {
     for listener in clients {
         tokio::spawn(listen::accept(listener, router.clone(), stop.clone()));
     }
-    tokio::spawn(relay::attend(member.clone(), links));
-    meet_peers(&settings, peers, &member, &stop);
+    tokio::spawn(attend::attend(node.clone(), relay));
+    meet_peers(&settings, peers, &node, &stop);
     // Nobody waits for these.
     drop((router, stop));
     eprintln!("kvorum server: {page}");
 
     let result = tokio::select! {
         signal = stop::wait_for_signal() => match signal {
-            Ok(()) => leave(&member, end).await,
+            Ok(()) => leave(&node, end).await,
             Err(error) => Err(error),
         },
         ended = &mut end => ended.unwrap_or_else(|_| Err(anyhow!("the member's task is gone"))),
@@ -111,9 +109,9 @@ fn start_member(settings: &Settings, metrics: Metrics) -> Result<(Home, End)> {
     drop(recovered);
     let disk = Disk::start(log, metrics.clone())?;
     let (replies, answers) = mpsc::unbounded_channel();
-    let (member, end) = Member::start(node, started, disk, metrics, replies);
+    let (node, end) = NodeHandle::start(node, started, disk, metrics, replies);
     let replies = Arc::new(Mutex::new(answers));
-    Ok((Home { cluster: CLUSTER.into(), member, replies }, end))
+    Ok((Home { cluster: CLUSTER.into(), node, replies }, end))
 }
 
 fn config(settings: &Settings) -> Result<Config> {
@@ -132,22 +130,23 @@ fn config(settings: &Settings) -> Result<Config> {
     })
 }
 
-fn meet_peers(settings: &Settings, listeners: Vec<TcpListener>, member: &Member, stop: &Stop) {
+fn meet_peers(settings: &Settings, listeners: Vec<TcpListener>, node: &NodeHandle, stop: &Stop) {
+    let router = peers::router(node.clone(), stop.clone());
     for listener in listeners {
-        tokio::spawn(peers::accept(listener, member.clone(), stop.clone()));
+        tokio::spawn(listen::accept(listener, router.clone(), stop.clone()));
     }
     let dialed = settings.others().filter(|(name, _)| **name > settings.name);
     for (name, urls) in dialed {
         let urls: Vec<ListenUrl> = urls.clone();
-        tokio::spawn(peers::dial(name.clone(), urls, member.clone(), stop.clone()));
+        tokio::spawn(peers::dial(name.clone(), urls, node.clone(), stop.clone()));
     }
 }
 
 /// Hands over what is to be handed over.
-async fn leave(member: &Member, end: End) -> Result<()> {
+async fn leave(node: &NodeHandle, end: End) -> Result<()> {
     // Asking, too, has its limit: a disk that hangs leaves the node's events unread.
     let left = async {
-        member.leave().await;
+        node.leave().await;
         end.await
     };
     match timeout(LEAVE_MAX, left).await {

@@ -11,26 +11,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use axum::{Extension, Router};
+use http::StatusCode;
 use http::header::ORIGIN;
-use http::{Response, StatusCode};
 use node::LinkKind;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
-use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request};
-use tokio_tungstenite::{accept_hdr_async_with_config, client_async_with_config};
+use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
-use super::member::Member;
-use super::socket::{Ended, Socket, config, serve};
+use super::host::NodeHandle;
 use crate::args::ListenUrl;
+use crate::net::listen::Caller;
+use crate::net::socket::{Ended, config, serve};
 use crate::net::stop::Stop;
+use crate::net::upgrade::upgrade;
 
 /// Where members meet on the peer port.
 const PATH: &str = "/peer";
 /// Connections of peers at once. Nine members need eight; the rest is for those that are not
 /// yet known to be gone.
 const CONNECTIONS: usize = 64;
-/// How long a connection may take until it is a WebSocket.
+/// How long a dialed connection may take until it is a WebSocket.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(3);
 /// The pause after a first failure.
 const PAUSE_MIN: Duration = Duration::from_millis(50);
@@ -38,78 +44,68 @@ const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_millis(2500);
 /// A link that lasted as long as this was a good one: the pauses begin anew.
 const GOOD_LINK: Duration = Duration::from_secs(5);
-/// Pause after an accept that failed for want of something, such as file handles.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves peers that dial.
-pub(crate) async fn accept(listener: TcpListener, member: Member, mut stop: Stop) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stop.ordered() => return,
-        };
-        match accepted {
-            Ok((stream, from)) => {
-                let Ok(place) = room.clone().try_acquire_owned() else {
-                    tracing::warn!("{from} is turned away: {CONNECTIONS} peers are connected");
-                    continue;
-                };
-                let (member, stop) = (member.clone(), stop.clone());
-                tokio::spawn(async move {
-                    match accept_one(stream, member, stop).await {
-                        Ok(Ended::Stopped) => {}
-                        Ok(Ended::Lost(reason)) => tracing::info!("peer at {from}: {reason}"),
-                        Ok(Ended::Refused(reason)) => tracing::warn!("peer at {from}: {reason}"),
-                        Err(error) => tracing::info!("peer at {from}: {error:#}"),
-                    }
-                    drop(place);
-                });
-            }
-            Err(error) => {
-                tracing::warn!("cannot accept a peer's connection: {error}");
-                sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
+/// Where peers come in.
+#[derive(Clone)]
+struct Entrance {
+    node: NodeHandle,
+    room: Arc<Semaphore>,
+    stop: Stop,
 }
 
-async fn accept_one(stream: TcpStream, member: Member, stop: Stop) -> Result<Ended> {
-    stream.set_nodelay(true)?;
-    let accepting = accept_hdr_async_with_config(stream, judge, Some(config()));
-    let socket = timeout(HANDSHAKE_MAX, accepting).await.context("no WebSocket in time")??;
-    let Ok(link) = member.open(LinkKind::Peer).await else { return Ok(Ended::Stopped) };
-    Ok(serve(socket, link, stop).await)
-}
-
-/// Members come to one path, and never from a web site.
-#[expect(clippy::result_large_err, reason = "the library's own type")]
-fn judge(request: &Request, response: Response<()>) -> Result<Response<()>, ErrorResponse> {
-    let refuse = |status, text: &str| {
-        let mut refusal: ErrorResponse = Response::new(Some(text.to_owned()));
-        *refusal.status_mut() = status;
-        Err(refusal)
+/// The peer port: members come to one path, and never from a web site.
+pub(crate) fn router(node: NodeHandle, stop: Stop) -> Router {
+    let entrance = Entrance { node, room: Arc::new(Semaphore::new(CONNECTIONS)), stop };
+    let elsewhere = async || {
+        let text = "members meet at /peer; clients have their own port\n";
+        (StatusCode::NOT_FOUND, text)
     };
+    Router::new()
+        .route(PATH, any(accept))
+        .with_state(entrance)
+        .fallback(elsewhere)
+        .layer(middleware::from_fn(no_site))
+}
+
+async fn no_site(request: Request, next: Next) -> Response {
     if request.headers().contains_key(ORIGIN) {
-        return refuse(StatusCode::FORBIDDEN, "web sites have no business among members\n");
+        let text = "web sites have no business among members\n";
+        return (StatusCode::FORBIDDEN, text).into_response();
     }
-    if request.uri().path() != PATH {
-        return refuse(
-            StatusCode::NOT_FOUND,
-            "members meet at /peer; clients have their own port\n",
-        );
-    }
-    Ok(response)
+    next.run(request).await
+}
+
+/// A peer that dials.
+async fn accept(
+    State(Entrance { node, room, stop }): State<Entrance>,
+    Extension(Caller(from)): Extension<Caller>,
+    request: Request,
+) -> Response {
+    let Ok(place) = room.try_acquire_owned() else {
+        let text = format!("{CONNECTIONS} peers are connected already\n");
+        tracing::warn!("{from} is turned away: {text}");
+        return (StatusCode::SERVICE_UNAVAILABLE, text).into_response();
+    };
+    upgrade(request, async move |socket| {
+        // Otherwise the process is ending.
+        let Ok(link) = node.open(LinkKind::Peer).await else { return };
+        match serve(socket, link, stop).await {
+            Ended::Stopped => {}
+            Ended::Lost(reason) => tracing::info!("peer at {from}: {reason}"),
+            Ended::Refused(reason) => tracing::warn!("peer at {from}: {reason}"),
+        }
+        drop(place);
+    })
 }
 
 /// Keeps a link to one peer.
-pub(crate) async fn dial(name: String, urls: Vec<ListenUrl>, member: Member, mut stop: Stop) {
+pub(crate) async fn dial(name: String, urls: Vec<ListenUrl>, node: NodeHandle, mut stop: Stop) {
     let mut pause = PAUSE_MIN;
     let mut told = String::new();
     loop {
         for url in &urls {
             let since = Instant::now();
-            match dial_once(url, &member, &mut stop).await {
+            match dial_once(url, &node, &mut stop).await {
                 Ok(Ended::Stopped) => return,
                 Ok(Ended::Lost(reason)) => {
                     tracing::info!("link to member {name} at {url}: {reason}");
@@ -139,18 +135,18 @@ fn warn(told: &mut String, name: &str, url: &ListenUrl, reason: String) {
 }
 
 /// Serves one connection to its end.
-async fn dial_once(url: &ListenUrl, member: &Member, stop: &mut Stop) -> Result<Ended> {
+async fn dial_once(url: &ListenUrl, node: &NodeHandle, stop: &mut Stop) -> Result<Ended> {
     let connected = tokio::select! {
         connected = timeout(HANDSHAKE_MAX, connect(url)) => connected,
         () = stop.ordered() => return Ok(Ended::Stopped),
     };
     let socket = connected.context("no answer in time")??;
-    let Ok(link) = member.open(LinkKind::Peer).await else { return Ok(Ended::Stopped) };
+    let Ok(link) = node.open(LinkKind::Peer).await else { return Ok(Ended::Stopped) };
     // It hears the order to stop by itself, and says goodbye.
     Ok(serve(socket, link, stop.clone()).await)
 }
 
-async fn connect(url: &ListenUrl) -> Result<Socket> {
+async fn connect(url: &ListenUrl) -> Result<WebSocketStream<TcpStream>> {
     let stream = TcpStream::connect((url.host.as_str(), url.port)).await?;
     stream.set_nodelay(true)?;
     let address = url.to_string().replacen("http://", "ws://", 1) + PATH;

@@ -1,7 +1,7 @@
 //! The task that owns the node, and the ways to it.
 //!
 //! ```text
-//!  peers, relay ──Frame──┐                       ┌─► outbox of a link
+//!  links ───────Frame────┐                       ┌─► their queues
 //!  doors ───────Client───┼─► inbox ─► one task   ┼─► replies of the doors
 //!  signal ──────Leave────┘  (short)    Node      └─► log thread
 //!                                       ▲               │
@@ -14,12 +14,9 @@
 //! it and hear from it, mostly run on the same one, and a switch costs as much as a put.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow};
-use api::Bytes;
 use api::frame::CloseCode;
 use api::report::{MemberReport, Role};
 use node::{Input, LinkId, LinkKind, Node, Output};
@@ -29,8 +26,7 @@ use tokio::time::sleep;
 
 use super::disk::Disk;
 use super::metrics::Metrics;
-use super::queue::{Outbox, Queued, queue};
-use crate::hub::link::Ended;
+use crate::net::link::{Ended, Link, LinkEvent, Links, Queue};
 
 /// Events that wait for the node before their senders have to wait.
 const INBOX_EVENTS: usize = 256;
@@ -39,12 +35,18 @@ const BURST: usize = 256;
 /// Batches that wait for the log before the inbox is left alone.
 const LOG_BATCHES: u64 = 64;
 
-enum Event {
-    Up { link: LinkId, kind: LinkKind, outbox: Outbox },
-    Down { link: LinkId },
-    Frame { link: LinkId, bytes: Bytes },
+/// What the node's task hears.
+pub(crate) enum Event {
+    Up { link: u64, kind: LinkKind, queue: Queue },
+    Link(LinkEvent),
     Client { session: u64, body: Vec<u8> },
     Leave,
+}
+
+impl From<LinkEvent> for Event {
+    fn from(event: LinkEvent) -> Self {
+        Self::Link(event)
+    }
 }
 
 /// A message to a client at the doors: its session and the body.
@@ -52,22 +54,18 @@ pub(crate) type Reply = (u64, Vec<u8>);
 
 /// The way to the node.
 #[derive(Clone)]
-pub(crate) struct Member {
+pub(crate) struct NodeHandle {
     inbox: mpsc::Sender<Event>,
-    next: Arc<AtomicU32>,
+    links: Links<Event>,
 }
 
-/// A link of the node's. Dropping it tells the node.
-pub(crate) struct Link {
-    id: LinkId,
-    inbox: mpsc::Sender<Event>,
-    pub(crate) outbox: Queued,
-}
+/// A link of the node's.
+pub(crate) type NodeLink = Link<Event>;
 
 /// Whatever ends the node's task: it has left in order, or not.
 pub(crate) type End = oneshot::Receiver<Result<()>>;
 
-impl Member {
+impl NodeHandle {
     /// Starts the task. Answers to clients at the doors go to `replies`.
     pub(crate) fn start(
         node: Node,
@@ -78,23 +76,20 @@ impl Member {
     ) -> (Self, End) {
         let (inbox, events) = mpsc::channel(INBOX_EVENTS);
         let (tell, end) = oneshot::channel();
-        let (links, last) = (BTreeMap::new(), disk.last());
+        let (queues, last) = (BTreeMap::new(), disk.last());
         let (written, durable) = (last, last);
         let run =
-            Run { node, started, disk, metrics, replies, links, written, durable, role: None };
+            Host { node, started, disk, metrics, replies, queues, written, durable, role: None };
         tokio::spawn(async move {
             // Whoever does not wait for the end is ending, too.
             let _ = tell.send(run.until_end(events).await);
         });
-        (Self { inbox, next: Arc::default() }, end)
+        (Self { links: Links::new(inbox.clone()), inbox }, end)
     }
 
     /// A new link.
-    pub(crate) async fn open(&self, kind: LinkKind) -> Result<Link, Ended> {
-        let link = self.next.fetch_add(1, Ordering::Relaxed);
-        let (outbox, queued) = queue();
-        self.inbox.send(Event::Up { link, kind, outbox }).await.map_err(|_| Ended)?;
-        Ok(Link { id: link, inbox: self.inbox.clone(), outbox: queued })
+    pub(crate) async fn open(&self, kind: LinkKind) -> Result<NodeLink, Ended> {
+        self.links.open(|link, queue| Event::Up { link, kind, queue }).await
     }
 
     /// A client at the doors says something.
@@ -109,33 +104,14 @@ impl Member {
     }
 }
 
-impl Link {
-    /// Hands a frame to the node, unchecked.
-    pub(crate) async fn frame(&self, bytes: Bytes) -> Result<(), Ended> {
-        self.inbox.send(Event::Frame { link: self.id, bytes }).await.map_err(|_| Ended)
-    }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        let down = Event::Down { link: self.id };
-        if let Err(mpsc::error::TrySendError::Full(down)) = self.inbox.try_send(down) {
-            let inbox = self.inbox.clone();
-            // Nobody is left to wait here, and it must be told.
-            tokio::spawn(async move {
-                let _ = inbox.send(down).await;
-            });
-        }
-    }
-}
-
-struct Run {
+/// What drives the node.
+struct Host {
     node: Node,
     started: Instant,
     disk: Disk,
     metrics: Metrics,
     replies: mpsc::UnboundedSender<Reply>,
-    links: BTreeMap<LinkId, Outbox>,
+    queues: BTreeMap<LinkId, Queue>,
     /// The last batch that went to the log.
     written: u64,
     /// The last one that is durable.
@@ -144,7 +120,7 @@ struct Run {
     role: Option<Role>,
 }
 
-impl Run {
+impl Host {
     fn now(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
@@ -185,12 +161,15 @@ impl Run {
 
     fn take(&mut self, event: Event) {
         match event {
-            Event::Up { link, kind, outbox } => {
-                self.links.insert(link, outbox);
+            Event::Up { link, kind, queue } => {
+                let link = id(link);
+                self.queues.insert(link, queue);
                 self.handle(Input::LinkUp { link, kind });
             }
-            Event::Down { link } => self.down(link),
-            Event::Frame { link, bytes } => self.handle(Input::Frame { link, bytes: &bytes }),
+            Event::Link(LinkEvent::Down { link }) => self.down(id(link)),
+            Event::Link(LinkEvent::Frame { link, bytes }) => {
+                self.handle(Input::Frame { link: id(link), bytes: &bytes });
+            }
             Event::Client { session, body } => self.handle(Input::Client { session, body: &body }),
             Event::Leave => self.handle(Input::Leave),
         }
@@ -201,7 +180,7 @@ impl Run {
     }
 
     fn down(&mut self, link: LinkId) {
-        if self.links.remove(&link).is_some() {
+        if self.queues.remove(&link).is_some() {
             self.handle(Input::LinkDown { link });
         }
     }
@@ -211,7 +190,7 @@ impl Run {
         while let Some(output) = self.node.poll() {
             match output {
                 Output::Send { link, frame } => {
-                    if self.links.get(&link).is_some_and(|outbox| !outbox.send(frame)) {
+                    if self.queues.get(&link).is_some_and(|queue| !queue.send(frame.into())) {
                         let reason = "the connection reads too slowly for what is sent to it";
                         self.close(link, CloseCode::Slow, reason.into());
                     }
@@ -235,10 +214,13 @@ impl Run {
     }
 
     fn close(&mut self, link: LinkId, code: CloseCode, reason: String) {
-        if let Some(outbox) = self.links.remove(&link) {
-            outbox.close(code, reason);
-            self.handle(Input::LinkDown { link });
+        let Some(queue) = self.queues.remove(&link) else { return };
+        match code {
+            // Nothing is wrong with the other end, and it need not be told so.
+            CloseCode::Replaced => queue.close(code, reason),
+            _ => queue.refuse(code, reason),
         }
+        self.handle(Input::LinkDown { link });
     }
 
     /// Says what people want to know of the member.
@@ -258,4 +240,9 @@ impl Run {
         }
         self.role = Some(report.role.clone());
     }
+}
+
+/// A link as the node numbers it: no number comes again while its link is up.
+fn id(link: u64) -> LinkId {
+    link as LinkId
 }
