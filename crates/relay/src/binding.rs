@@ -19,7 +19,7 @@ use api::identity::{Boot, ClusterId};
 use api::limits;
 
 use crate::ROOM_MEMBERS;
-use crate::outbox::{Outbox, Refusal};
+use crate::outputs::{Outputs, Refusal};
 use crate::room::Room;
 
 /// A change that is being made durable.
@@ -41,7 +41,7 @@ impl Room {
         &mut self,
         conn: u64,
         presence: Presence,
-        out: &mut Outbox,
+        out: &mut Outputs,
     ) -> Result<(), Refusal> {
         if self.saving.is_some() {
             if self.waiting.len() >= ROOM_MEMBERS {
@@ -93,7 +93,7 @@ impl Room {
         &mut self,
         console: u64,
         hosted: Vec<(String, Boot)>,
-        out: &mut Outbox,
+        out: &mut Outputs,
     ) -> Result<(), Refusal> {
         if hosted.len() > limits::MEMBERS {
             let (count, max) = (hosted.len(), limits::MEMBERS);
@@ -126,7 +126,7 @@ impl Room {
     }
 
     /// The change is durable.
-    pub(crate) fn saved(&mut self, out: &mut Outbox) {
+    pub(crate) fn saved(&mut self, out: &mut Outputs) {
         match self.saving.take() {
             None => return,
             Some(Saving::Bind(cluster)) => {
@@ -146,7 +146,7 @@ impl Room {
     }
 
     /// Closes the sockets of the runs that ended.
-    fn end_runs(&mut self, out: &mut Outbox) {
+    fn end_runs(&mut self, out: &mut Outputs) {
         let ended = |p: &Presence| self.ended.contains(&(p.name.clone(), p.boot));
         let members = self.members.iter().filter(|(_, member)| ended(&member.presence));
         let conns: Vec<u64> = members.map(|(conn, _)| *conn).collect();
@@ -158,7 +158,7 @@ impl Room {
     }
 
     /// The change could not be made durable.
-    pub(crate) fn not_saved(&mut self, reason: &str, out: &mut Outbox) {
+    pub(crate) fn not_saved(&mut self, reason: &str, out: &mut Outputs) {
         match self.saving.take() {
             None => return,
             Some(Saving::Bind(_)) => {
@@ -183,7 +183,7 @@ impl Room {
     }
 
     /// Those who waited, in order; one of them may start the next change.
-    fn admit_waiting(&mut self, out: &mut Outbox) {
+    fn admit_waiting(&mut self, out: &mut Outputs) {
         for (conn, presence) in std::mem::take(&mut self.waiting) {
             if let Err(refusal) = self.attach(conn, presence, out) {
                 out.refuse(conn, refusal);

@@ -25,7 +25,7 @@
 
 mod binding;
 mod io;
-mod outbox;
+mod outputs;
 mod relay;
 mod room;
 mod session;

@@ -9,7 +9,7 @@ use api::limits;
 
 use crate::BINDINGS;
 use crate::io::{Config, Guests, Input, Output};
-use crate::outbox::{Outbox, Refusal};
+use crate::outputs::{Outputs, Refusal};
 use crate::room::Room;
 
 /// All rooms of a hub.
@@ -28,7 +28,7 @@ pub struct Relay {
     rooms: BTreeMap<String, Room>,
     /// Open connections.
     conns: BTreeMap<u64, Place>,
-    out: Outbox,
+    out: Outputs,
 }
 
 /// Where a connection is.
@@ -49,7 +49,7 @@ impl Relay {
             bindings,
             rooms: BTreeMap::new(),
             conns: BTreeMap::new(),
-            out: Outbox::default(),
+            out: Outputs::default(),
         }
     }
 

@@ -9,7 +9,7 @@ use api::report::MemberReport;
 
 use crate::ROOM_MEMBERS;
 use crate::binding::Saving;
-use crate::outbox::{Outbox, Refusal};
+use crate::outputs::{Outputs, Refusal};
 use crate::session::{Calls, Seats};
 
 /// The members and consoles of one cluster name.
@@ -66,7 +66,7 @@ impl Room {
     }
 
     /// Consoles never wait: they change nothing by being here.
-    pub(crate) fn attach_console(&mut self, conn: u64, out: &mut Outbox) {
+    pub(crate) fn attach_console(&mut self, conn: u64, out: &mut Outputs) {
         self.consoles.insert(conn, Seats::default());
         self.greet(conn, out);
         for (_, frame) in self.members.values().filter_map(|member| member.report.as_ref()) {
@@ -80,7 +80,7 @@ impl Room {
         conn: u64,
         frame: Frame<'_>,
         bytes: &Bytes,
-        out: &mut Outbox,
+        out: &mut Outputs,
     ) -> Result<(), Refusal> {
         if self.consoles.contains_key(&conn) {
             return self.console_frame(conn, frame, out);
@@ -105,7 +105,7 @@ impl Room {
         &mut self,
         conn: u64,
         frame: Frame<'_>,
-        out: &mut Outbox,
+        out: &mut Outputs,
     ) -> Result<(), Refusal> {
         match frame {
             Frame::Client { session, body } => {
@@ -118,7 +118,12 @@ impl Room {
     }
 
     /// A member attaches again because it has formed. Nothing else of it may change.
-    fn attach_again(&mut self, conn: u64, attach: Attach, out: &mut Outbox) -> Result<(), Refusal> {
+    fn attach_again(
+        &mut self,
+        conn: u64,
+        attach: Attach,
+        out: &mut Outputs,
+    ) -> Result<(), Refusal> {
         let Attach { cluster, build: _, who } = attach;
         let (Attachee::Member(new), Some(old)) = (who, self.claim(conn)) else {
             return Err(Refusal::malformed("a member that attaches again as something else"));
@@ -151,7 +156,7 @@ impl Room {
         &mut self,
         conn: u64,
         presence: Presence,
-        out: &mut Outbox,
+        out: &mut Outputs,
     ) -> Result<(), Refusal> {
         let mut report = None;
         for older in self.older_sockets(conn, &presence) {
@@ -191,7 +196,7 @@ impl Room {
     }
 
     /// `Attached`, and who is here.
-    fn greet(&self, conn: u64, out: &mut Outbox) {
+    fn greet(&self, conn: u64, out: &mut Outputs) {
         out.send(conn, &Frame::Attached(Attached { bound: self.bound }));
         for (_, member) in self.members.iter().filter(|(other, _)| **other != conn) {
             out.send(conn, &Frame::Present(member.presence.clone()));
@@ -204,7 +209,7 @@ impl Room {
     }
 
     /// A connection is gone, whatever it was.
-    pub(crate) fn leave(&mut self, conn: u64, out: &mut Outbox) {
+    pub(crate) fn leave(&mut self, conn: u64, out: &mut Outputs) {
         self.waiting.retain(|(other, _)| *other != conn);
         self.remove_console(conn, out);
         if let Some(member) = self.remove_member(conn, out) {
@@ -212,7 +217,7 @@ impl Room {
         }
     }
 
-    fn remove_member(&mut self, conn: u64, out: &mut Outbox) -> Option<Member> {
+    fn remove_member(&mut self, conn: u64, out: &mut Outputs) -> Option<Member> {
         let member = self.members.remove(&conn)?;
         self.lose_sessions(&member, out);
         Some(member)
@@ -225,7 +230,7 @@ impl Room {
         conn: u64,
         route: &Route,
         bytes: &Bytes,
-        out: &mut Outbox,
+        out: &mut Outputs,
     ) -> Result<(), Refusal> {
         if !self.claim(conn).is_some_and(|presence| sends(presence, route)) {
             return Err(Refusal::malformed("a frame in the name of another member"));
@@ -247,7 +252,7 @@ impl Room {
         conn: u64,
         report: MemberReport,
         bytes: &Bytes,
-        out: &mut Outbox,
+        out: &mut Outputs,
     ) -> Result<(), Refusal> {
         if !self.claim(conn).is_some_and(|presence| describes(&report, presence)) {
             return Err(Refusal::malformed("a report of another member"));

@@ -18,7 +18,7 @@ use api::frame::Frame;
 use api::limits;
 use api::report::Role;
 
-use crate::outbox::Outbox;
+use crate::outputs::Outputs;
 use crate::room::{Member, Room};
 
 /// `ClientMessage::End`, in postcard.
@@ -44,7 +44,7 @@ pub(crate) struct Calls {
 
 impl Room {
     /// A console speaks in a session; the first word opens it.
-    pub(crate) fn ask(&mut self, console: u64, session: u64, body: &[u8], out: &mut Outbox) {
+    pub(crate) fn ask(&mut self, console: u64, session: u64, body: &[u8], out: &mut Outputs) {
         let ends = body == END;
         let Some(seats) = self.consoles.get_mut(&console) else { return };
         let seat = match seats.0.get(&session) {
@@ -99,7 +99,7 @@ impl Room {
     }
 
     /// A member answers. A session that it does not have has ended meanwhile.
-    pub(crate) fn answer(&mut self, conn: u64, number: u64, body: &[u8], out: &mut Outbox) {
+    pub(crate) fn answer(&mut self, conn: u64, number: u64, body: &[u8], out: &mut Outputs) {
         let Some(member) = self.members.get(&conn) else { return };
         let Some(&(console, session)) = member.calls.seats.get(&number) else { return };
         out.send(console, &Frame::Server { session, body });
@@ -114,7 +114,7 @@ impl Room {
         conn: u64,
         number: u64,
         (last, body): (bool, &[u8]),
-        out: &mut Outbox,
+        out: &mut Outputs,
     ) {
         let Some(member) = self.members.get(&conn) else { return };
         let Some(&(console, session)) = member.calls.seats.get(&number) else { return };
@@ -122,7 +122,7 @@ impl Room {
     }
 
     /// The member is gone: its consoles hear so.
-    pub(crate) fn lose_sessions(&mut self, member: &Member, out: &mut Outbox) {
+    pub(crate) fn lose_sessions(&mut self, member: &Member, out: &mut Outputs) {
         for (console, session) in member.calls.seats.values() {
             if let Some(seats) = self.consoles.get_mut(console) {
                 seats.0.remove(session);
@@ -136,7 +136,7 @@ impl Room {
     }
 
     /// The console is gone: its members hear so.
-    pub(crate) fn remove_console(&mut self, console: u64, out: &mut Outbox) {
+    pub(crate) fn remove_console(&mut self, console: u64, out: &mut Outputs) {
         let Some(seats) = self.consoles.remove(&console) else { return };
         for (conn, number) in seats.0.into_values() {
             if let Some(member) = self.members.get_mut(&conn) {

@@ -29,12 +29,12 @@ impl Refusal {
 
 /// Outputs in order, and the connections that they end.
 #[derive(Default)]
-pub(crate) struct Outbox {
+pub(crate) struct Outputs {
     queue: VecDeque<Output>,
     ended: Vec<u64>,
 }
 
-impl Outbox {
+impl Outputs {
     pub(crate) fn poll(&mut self) -> Option<Output> {
         self.queue.pop_front()
     }
