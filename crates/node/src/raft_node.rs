@@ -23,6 +23,7 @@ use crate::guard::Guard;
 use crate::identity::slot;
 use crate::log::RaftLog;
 use crate::seed::mix_all;
+use crate::unsynced::Unsynced;
 
 /// One step's results, apart from messages.
 pub(crate) struct Step {
@@ -49,6 +50,7 @@ pub(crate) struct RaftNode {
     /// The last batch given out, and the last one that is durable. Invariant: issued >= durable.
     issued: u64,
     durable: u64,
+    unsynced: Unsynced,
     /// Readies that wait for their batch: (batch, number). Invariant: both grow.
     readies: VecDeque<(u64, u64)>,
     /// Messages that wait for a batch. A leader's wait for that of its vote, which may be older
@@ -115,6 +117,7 @@ impl RaftNode {
             vote_batch: 0,
             issued: 0,
             durable: 0,
+            unsynced: Unsynced::default(),
             readies: VecDeque::new(),
             held: VecDeque::new(),
             outbox: Vec::new(),
@@ -259,6 +262,10 @@ impl RaftNode {
             // asks again.
             return Ok(());
         }
+        if message.msg_type() == MessageType::MsgAppend && self.unsynced.is_full() {
+            // As if it were lost: the leader sends it again.
+            return Ok(());
+        }
         if self.is_early_read(&message) {
             if self.early_reads.len() < EARLY_READS {
                 self.early_reads.push(message);
@@ -299,7 +306,9 @@ impl RaftNode {
 
     /// Appends a command to the log of this leader. False if raft takes none now.
     pub(crate) fn propose(&mut self, command: Vec<u8>) -> bool {
-        self.is_leader() && self.raw.propose(Vec::new(), command).is_ok()
+        self.is_leader()
+            && !self.unsynced.is_full()
+            && self.raw.propose(Vec::new(), command).is_ok()
     }
 
     /// Asks the leader for the index that a read must wait for.
@@ -326,6 +335,7 @@ impl RaftNode {
         let records = self.records(&ready);
         if !records.is_empty() {
             self.issued = batch;
+            self.unsynced.add(batch, records.iter().map(Record::encoded_bytes).sum());
             if votes {
                 self.vote_batch = batch;
             }
@@ -356,6 +366,7 @@ impl RaftNode {
     /// Batches up to this one are durable.
     pub(crate) fn persisted(&mut self, batch: u64) {
         self.durable = self.durable.max(batch.min(self.issued));
+        self.unsynced.persisted(self.durable);
         self.release();
         self.settle();
         self.step_early_reads();
@@ -458,4 +469,89 @@ fn reveals_early(message: &Message) -> bool {
 
 fn append_record(entry: &Entry) -> Record {
     Record::Append { index: entry.index, payload: Bytes::from(entry.encode_to_vec()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::unsynced::UNSYNCED_BYTES;
+
+    const MIB: usize = 1024 * 1024;
+
+    /// The member 1 of these, and a way to run it by hand.
+    struct Raft {
+        node: RaftNode,
+        batch: u64,
+    }
+
+    impl Raft {
+        fn new(voters: Vec<u64>) -> Self {
+            let conf = ConfState { voters, ..ConfState::default() };
+            let hard_state = HardState::default();
+            let node = RaftNode::new(1, conf, hard_state, Vec::new(), 1, Timing::default());
+            Self { node: node.expect("an empty log is a good one"), batch: 0 }
+        }
+
+        /// Gives out what there is to be stored.
+        fn turn(&mut self) {
+            while self.node.has_ready() {
+                let batch = self.batch + 1;
+                if !self.node.step_ready(batch).records.is_empty() {
+                    self.batch = batch;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_leader_whose_disk_hangs_takes_no_more_writes() {
+        let mut raft = Raft::new(vec![1]);
+        raft.node.campaign();
+        raft.turn();
+        raft.node.persisted(raft.batch);
+        raft.turn();
+        let synced = raft.batch;
+        let mut taken = 0;
+        while raft.node.propose(vec![0; MIB]) {
+            taken += MIB;
+            raft.turn();
+        }
+        assert!((UNSYNCED_BYTES - MIB..=UNSYNCED_BYTES).contains(&taken), "{taken}");
+        // One batch less waits, and there is room for one more.
+        raft.node.persisted(synced + 1);
+        assert!(raft.node.propose(vec![0; MIB]));
+        raft.turn();
+        assert!(!raft.node.propose(vec![0; 1]));
+        raft.node.persisted(raft.batch);
+        assert!(raft.node.propose(vec![0; 1]));
+    }
+
+    #[test]
+    fn a_follower_whose_disk_hangs_lets_appends_be_lost() {
+        let mut raft = Raft::new(vec![1, 2]);
+        let mut index = 0;
+        let mut append = |raft: &mut Raft| {
+            index += 1;
+            let data = vec![0; MIB];
+            let entry = Entry { term: 1, index, data, ..Entry::default() };
+            let mut message = Message {
+                from: 2,
+                to: 1,
+                term: 1,
+                index: index - 1,
+                log_term: u64::from(index > 1),
+                entries: vec![entry],
+                ..Message::default()
+            };
+            message.set_msg_type(MessageType::MsgAppend);
+            raft.node.step(2, &message.encode_to_vec()).expect("it is a good one");
+            raft.turn();
+        };
+        for _ in 0..2 * UNSYNCED_BYTES / MIB {
+            append(&mut raft);
+        }
+        let last = raft.node.last_index() as usize * MIB;
+        assert!((UNSYNCED_BYTES - MIB..=UNSYNCED_BYTES).contains(&last), "{last}");
+        assert_eq!(raft.node.leader(), 2, "and keeps its leader");
+    }
 }

@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use storage::std_fs::StdFile;
-use storage::{Batch, Log, LogError, Options, Recovered};
+use storage::{Batch, File, Log, LogError, Options, Recovered};
 use tokio::sync::watch;
 
 use super::flags::ClusterState;
@@ -83,7 +83,7 @@ pub(crate) struct Disk {
 
 impl Disk {
     /// Starts the thread. It ends when this is dropped, or with the log's first error.
-    pub(crate) fn start(log: Log<StdFile>, metrics: Metrics) -> Result<Self> {
+    pub(crate) fn start(log: Log<impl File + Send + 'static>, metrics: Metrics) -> Result<Self> {
         let last = log.durable();
         let (batches, queue) = mpsc::channel();
         let (tell, durable) = watch::channel(Ok(last));
@@ -116,7 +116,7 @@ impl Disk {
 }
 
 fn write(
-    mut log: Log<StdFile>,
+    mut log: Log<impl File>,
     queue: &mpsc::Receiver<Batch>,
     tell: &watch::Sender<Result<u64, LogError>>,
     metrics: &Metrics,

@@ -9,9 +9,10 @@
 //! ```
 //!
 //! A burst of inputs is handed in before the node is drained, so it makes one batch. The inbox
-//! is short and makes its senders wait; it is not read while the log is far behind. Nothing
-//! makes the node's task wait but that. It is no thread of its own: the doors' tasks, which ask
-//! it and hear from it, mostly run on the same one, and a switch costs as much as a put.
+//! is short and makes its senders wait, but nothing makes the node's task wait, and no disk: a
+//! node whose disk hangs takes no more writes, and answers what needs no disk. It is no thread
+//! of its own: the doors' tasks, which ask it and hear from it, mostly run on the same one, and
+//! a switch costs as much as a put.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -32,8 +33,6 @@ use crate::net::link::{Ended, Link, LinkEvent, Links, Queue};
 const INBOX_EVENTS: usize = 256;
 /// Inputs that are handed in before the node is drained.
 const BURST: usize = 256;
-/// Batches that wait for the log before the inbox is left alone.
-const LOG_BATCHES: u64 = 64;
 
 /// What the node's task hears.
 pub(crate) enum Event {
@@ -131,10 +130,9 @@ impl Host {
                 return Ok(());
             }
             let wait = Duration::from_millis(self.node.wake_at().saturating_sub(self.now()));
-            let log_is_behind = self.written > self.durable + LOG_BATCHES;
             tokio::select! {
                 durable = self.disk.durable() => self.persisted(durable?),
-                event = events.recv(), if !log_is_behind => {
+                event = events.recv() => {
                     self.take(event.context("nobody holds the member any more")?);
                     if self.written > self.durable {
                         // A batch of its own would wait for the log anyway.
@@ -245,4 +243,185 @@ impl Host {
 /// A link as the node numbers it: no number comes again while its link is up.
 fn id(link: u64) -> LinkId {
     link as LinkId
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+    use api::frame::{Attached, Frame, decode_body, encode_body};
+    use api::identity::Incarnation;
+    use api::kv::{PutRequest, RangeRequest};
+    use api::session::{ClientMessage, Request, Response, ServerMessage};
+    use api::{Bytes, Error};
+    use node::{Config, Timing};
+    use storage::{File, FileError, Log, MemFile, Options};
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::net::link::Outgoing;
+
+    /// Longer than anything here takes.
+    const WAIT: Duration = Duration::from_secs(20);
+
+    /// A file whose syncs can be made to hang.
+    #[derive(Clone)]
+    struct Hanging {
+        file: MemFile,
+        hangs: Arc<(Mutex<bool>, Condvar)>,
+    }
+
+    impl Hanging {
+        fn hang(&self, hangs: bool) {
+            *self.hangs.0.lock().unwrap_or_else(PoisonError::into_inner) = hangs;
+            self.hangs.1.notify_all();
+        }
+    }
+
+    impl File for Hanging {
+        fn read_at(&self, at: u64, into: &mut [u8]) -> Result<usize, FileError> {
+            self.file.read_at(at, into)
+        }
+
+        fn write_at(&self, at: u64, bytes: &[u8]) -> Result<(), FileError> {
+            self.file.write_at(at, bytes)
+        }
+
+        fn set_len(&self, length: u64) -> Result<(), FileError> {
+            self.file.set_len(length)
+        }
+
+        fn len(&self) -> Result<u64, FileError> {
+            self.file.len()
+        }
+
+        fn sync(&self) -> Result<(), FileError> {
+            let hangs = self.hangs.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let free = self.hangs.1.wait_while(hangs, |hangs| *hangs);
+            drop(free);
+            self.file.sync()
+        }
+    }
+
+    /// A member of its own, on such a file.
+    struct One {
+        node: NodeHandle,
+        replies: mpsc::UnboundedReceiver<Reply>,
+        file: Hanging,
+        /// Requests so far.
+        last: u64,
+    }
+
+    impl One {
+        async fn start() -> Self {
+            let file = Hanging { file: MemFile::new(), hangs: Arc::default() };
+            let (log, recovered) = Log::open(file.clone(), Options::new(1)).expect("opens");
+            let config = Config {
+                cluster: "default".into(),
+                token: String::new(),
+                name: "a".into(),
+                initial: vec!["a".into()],
+                learners: Vec::new(),
+                incarnation: Incarnation(1),
+                nonce: 1,
+                seed: 1,
+                build: String::new(),
+                urls: BTreeMap::new(),
+                timing: Timing { heartbeat_ms: 10, election_ms: 100 },
+            };
+            let node = Node::new(config, 0, &recovered).expect("starts");
+            let disk = Disk::start(log, Metrics::new()).expect("a thread");
+            let (tell, replies) = mpsc::unbounded_channel();
+            let (node, end) = NodeHandle::start(node, Instant::now(), disk, Metrics::new(), tell);
+            tokio::spawn(end);
+            let mut one = Self { node, replies, file, last: 0 };
+            while one.ask(put("ready")).await.is_err() {
+                sleep(Duration::from_millis(10)).await;
+            }
+            one
+        }
+
+        /// Says something; the answer comes later.
+        async fn say(&mut self, request: Request) -> u64 {
+            self.last += 1;
+            let message = ClientMessage::Request { id: self.last, request };
+            let said = self.node.client(1, encode_body(&message));
+            timeout(WAIT, said).await.expect("the node listens").expect("the node runs");
+            self.last
+        }
+
+        async fn ask(&mut self, request: Request) -> Result<Response, Error> {
+            let asked = self.say(request).await;
+            loop {
+                let (id, result) = self.answer().await;
+                if id == asked {
+                    return result;
+                }
+            }
+        }
+
+        async fn answer(&mut self) -> (u64, Result<Response, Error>) {
+            let (_, body) =
+                timeout(WAIT, self.replies.recv()).await.expect("in time").expect("one");
+            match decode_body(&body).expect("a message") {
+                ServerMessage::Response { id, result } => (id, result),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn put(key: &'static str) -> Request {
+        let (key, value) = (Bytes::from_static(key.as_bytes()), Bytes::from_static(b"x"));
+        Request::Put(PutRequest { key, value, ..PutRequest::default() })
+    }
+
+    fn read(serializable: bool) -> Request {
+        let key = Bytes::from_static(b"ready");
+        Request::Range(RangeRequest { key, serializable, ..RangeRequest::default() })
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn while_the_disk_hangs_what_needs_no_disk_is_answered() {
+        let mut one = One::start().await;
+        one.file.hang(true);
+        let since = Instant::now();
+        let mut puts = Vec::new();
+        for _ in 0..300 {
+            puts.push(one.say(put("late")).await);
+            // Each makes a batch of its own.
+            sleep(Duration::from_millis(1)).await;
+        }
+        for request in [read(true), read(false), Request::Status] {
+            let asked = Instant::now();
+            one.ask(request).await.expect("answers");
+            assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+        }
+        reports(&one.node).await;
+        while let Some(id) = puts.pop() {
+            let (_, result) = one.answer().await;
+            assert_eq!(result, Err(Error::Timeout), "{id}");
+        }
+        let took = since.elapsed();
+        assert!(took > Duration::from_secs(5) && took < Duration::from_secs(8), "{took:?}");
+
+        // What was too late for its callers is there all the same.
+        one.file.hang(false);
+        let Ok(Response::Put(put)) = one.ask(put("after")).await else { panic!("it goes on") };
+        assert_eq!(put.header.revision, 303);
+    }
+
+    /// A relay hears how the member is.
+    async fn reports(node: &NodeHandle) {
+        let mut link = node.open(LinkKind::Relay).await.expect("the node runs");
+        let attached = Frame::Attached(Attached { bound: None }).encode();
+        link.sender().send(attached.into()).await.expect("the node runs");
+        loop {
+            let next = timeout(WAIT, link.next()).await.expect("in time");
+            let Some(Outgoing::Frame(frame)) = next else { panic!("{next:?}") };
+            if matches!(Frame::decode(&frame), Ok(Frame::Report(_))) {
+                return;
+            }
+        }
+    }
 }
