@@ -27,7 +27,7 @@ use crate::limits;
 use crate::report::MemberReport;
 
 /// Raised whenever a frame's meaning changes. Ends that differ do not talk.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 
 /// One frame. Bodies are borrowed: what is only passed on is not copied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -185,6 +185,43 @@ pub enum PeerBody<'a> {
         term: u64,
         /// The commands, each in the node's own form.
         commands: Vec<&'a [u8]>,
+    },
+    /// The receiver's log is too far behind to be caught up: here is a snapshot of the store, to be
+    /// asked for in pieces. Routed by members, as all that follows.
+    ///
+    /// ```text
+    ///  leader                                   follower
+    ///  ├──Offer{id, raft's message}──────────────►│  again, until it asks
+    ///  │◄─Ask{id, from: 0.0}──────────────────────┤
+    ///  ├──Piece{id, from 0.0, next 7.0, rows}────►│  into a new generation
+    ///  │◄─Ask{id, from: 7.0}──────────────────────┤  again, if nothing comes
+    ///  ├──Piece{id, from 7.0, rows, summary}─────►│  the last: checked, then raft hears of it
+    /// ```
+    Offer {
+        /// Names the snapshot.
+        id: u64,
+        /// raft's own message, without data.
+        message: &'a [u8],
+    },
+    /// Asks for the piece of a snapshot that begins at a place.
+    Ask {
+        /// The snapshot.
+        id: u64,
+        /// Main and sub revision.
+        from: (i64, u32),
+    },
+    /// A piece of a snapshot.
+    Piece {
+        /// The snapshot.
+        id: u64,
+        /// Where it begins.
+        from: (i64, u32),
+        /// Where the next one begins; nothing of the last.
+        next: Option<(i64, u32)>,
+        /// The rows, in the store's own form.
+        rows: &'a [u8],
+        /// Of the last: the summary of all.
+        summary: &'a [u8],
     },
 }
 
@@ -359,7 +396,7 @@ mod tests {
             build: String::new(),
             who: Attachee::Member(presence()),
         });
-        let golden = [1, 0, 7, b'd', b'e', b'f', b'a', b'u', b'l', b't', 0, 0, 1, b'1', 7, 1, 9, 0];
+        let golden = [2, 0, 7, b'd', b'e', b'f', b'a', b'u', b'l', b't', 0, 0, 1, b'1', 7, 1, 9, 0];
         assert_eq!(attach.encode(), golden);
     }
 

@@ -155,6 +155,22 @@ pub struct DeleteRangeResponse {
     pub prev_kvs: Vec<KeyValue>,
 }
 
+/// Drops history before a revision.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompactRequest {
+    /// The oldest revision that can still be read afterwards.
+    pub revision: i64,
+    /// Answer only when the member that is asked has really dropped it.
+    pub physical: bool,
+}
+
+/// The answer to a [`CompactRequest`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CompactResponse {
+    /// Its revision is the store's.
+    pub header: ResponseHeader,
+}
+
 /// One operation of a transaction.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RequestOp {

@@ -3,7 +3,7 @@
 //! Shapes and nothing else: no behaviour that needs a store, a clock or a socket. Every other
 //! crate speaks these types, so there is one of each; protobuf and JSON live in `etcdpb`.
 //!
-//! * [`kv`], [`watch`], [`cluster`]: what etcd's clients say and hear.
+//! * [`kv`], [`watch`], [`cluster`], [`maintenance`]: what etcd's clients say and hear.
 //! * [`error`]: etcd's errors, each with its code and text, and Kvorum's own.
 //! * [`session`]: the messages between a client and the member that serves it.
 //! * [`identity`]: who a member is, across wipes, copies and restarts.
@@ -17,6 +17,7 @@ pub mod frame;
 pub mod identity;
 pub mod kv;
 pub mod limits;
+pub mod maintenance;
 mod nested;
 pub mod report;
 pub mod session;

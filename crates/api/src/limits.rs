@@ -24,6 +24,9 @@ pub const RAFT_BATCH_BYTES: usize = 1024 * 1024;
 /// Append messages in flight to one peer before the leader waits for its answers.
 pub const PEER_INFLIGHT_MESSAGES: usize = 64;
 
+/// Rows of a snapshot in one frame, about. One row may be larger: it goes whole.
+pub const SNAPSHOT_PIECE_BYTES: usize = 512 * 1024;
+
 /// Writes that wait for their entry on one member.
 pub const PROPOSALS_IN_FLIGHT: usize = 5000;
 

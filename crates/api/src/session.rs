@@ -19,9 +19,10 @@ use serde::{Deserialize, Serialize};
 use crate::cluster::{MemberListRequest, MemberListResponse, StatusResponse};
 use crate::error::Error;
 use crate::kv::{
-    DeleteRangeRequest, DeleteRangeResponse, PutRequest, PutResponse, RangeRequest, RangeResponse,
-    TxnRequest, TxnResponse,
+    CompactRequest, CompactResponse, DeleteRangeRequest, DeleteRangeResponse, PutRequest,
+    PutResponse, RangeRequest, RangeResponse, ResponseHeader, TxnRequest, TxnResponse,
 };
+use crate::maintenance::{AlarmRequest, AlarmResponse, HashKvRequest, HashKvResponse};
 use crate::watch::{WatchRequest, WatchResponse};
 
 /// Everything that has one answer.
@@ -39,6 +40,12 @@ pub enum Request {
     MemberList(MemberListRequest),
     /// Shows the state of the member that answers.
     Status,
+    /// Drops history.
+    Compact(CompactRequest),
+    /// Shows, raises or clears alarms.
+    Alarm(AlarmRequest),
+    /// Hashes the store of the member that answers.
+    HashKv(HashKvRequest),
 }
 
 /// The answer to the [`Request`] of the same name.
@@ -56,6 +63,29 @@ pub enum Response {
     MemberList(MemberListResponse),
     /// A member's state.
     Status(StatusResponse),
+    /// History is dropped.
+    Compact(CompactResponse),
+    /// Alarms.
+    Alarm(AlarmResponse),
+    /// A hash.
+    HashKv(HashKvResponse),
+}
+
+impl Response {
+    /// Who answered, and when.
+    pub fn header(&mut self) -> &mut ResponseHeader {
+        match self {
+            Self::Range(response) => &mut response.header,
+            Self::Put(response) => &mut response.header,
+            Self::DeleteRange(response) => &mut response.header,
+            Self::Txn(response) => &mut response.header,
+            Self::MemberList(response) => &mut response.header,
+            Self::Status(response) => &mut response.header,
+            Self::Compact(response) => &mut response.header,
+            Self::Alarm(response) => &mut response.header,
+            Self::HashKv(response) => &mut response.header,
+        }
+    }
 }
 
 /// From client to member.

@@ -18,7 +18,11 @@ pub fn request(request: &Request) -> Result<()> {
         Request::Put(request) => put(request)?,
         Request::DeleteRange(request) => delete_range(request)?,
         Request::Txn(request) => txn(request)?,
-        Request::MemberList(_) | Request::Status => {}
+        Request::MemberList(_)
+        | Request::Status
+        | Request::Compact(_)
+        | Request::Alarm(_)
+        | Request::HashKv(_) => {}
     }
     if request_bytes(request) > limits::REQUEST_BYTES {
         return Err(Error::RequestTooLarge);

@@ -184,11 +184,8 @@ mod tests {
     #[test]
     fn a_row_comes_back_as_it_went_and_has_the_size_of_its_encoding() {
         let at = Revision { main: 300, sub: 7 };
-        let deleted = KeyValue {
-            key: b"bc".as_slice().into(),
-            mod_revision: 300,
-            ..KeyValue::default()
-        };
+        let deleted =
+            KeyValue { key: b"bc".as_slice().into(), mod_revision: 300, ..KeyValue::default() };
         let lengths = [0, 1, 127, 128, 70_000];
         for row in lengths.map(|len| pair(vec![1; len])).into_iter().chain([deleted]) {
             let mut value = Vec::new();

@@ -56,7 +56,11 @@ pub type Rows = std::vec::IntoIter<(Revision, Bytes)>;
 ///
 /// # Errors
 /// If the base cannot be read.
-pub fn read_rows(base: &dyn Base, from: Revision, limit: usize) -> Result<(Rows, Option<Revision>)> {
+pub fn read_rows(
+    base: &dyn Base,
+    from: Revision,
+    limit: usize,
+) -> Result<(Rows, Option<Revision>)> {
     let (mut rows, mut bytes) = (Vec::new(), 0);
     for item in base.rows(from) {
         let (at, row) = item?;
@@ -170,6 +174,9 @@ mod tests {
         assert!(rows_of(&[row(3), row(3)].concat().into()).is_err(), "twice");
         assert!(rows_of(&[row(3), row(2)].concat().into()).is_err(), "out of order");
         assert!(rows_of(&row(3)[..4].to_vec().into()).is_err(), "cut off");
-        assert!(rows_of(&vec![1, 255, 255, 255, 255, 255, 1, 0].into()).is_err(), "no sub revision");
+        assert!(
+            rows_of(&vec![1, 255, 255, 255, 255, 255, 1, 0].into()).is_err(),
+            "no sub revision"
+        );
     }
 }

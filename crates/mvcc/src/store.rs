@@ -112,6 +112,11 @@ impl Store {
         Some(run)
     }
 
+    /// What is on its way to the base.
+    pub fn moving(&self) -> Option<&Run> {
+        self.moving.as_ref()
+    }
+
     /// There is a newer base. If it holds what was on its way, that leaves memory.
     pub fn rest_on(&mut self, base: SharedBase) {
         self.moving.take_if(|run| run.revision <= base.summary().revision);

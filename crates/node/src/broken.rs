@@ -40,6 +40,14 @@ pub enum Broken {
     WatchSkips,
     /// A watch that goes on after a lost session begins one revision too early.
     WatchDoubles,
+    /// The log is cut where the state is, not where the store below memory is.
+    CutAhead,
+    /// A new generation takes over before the log names it for sure.
+    SwitchBeforeSync,
+    /// What is moved below memory, or sent to a follower, comes without the alarms.
+    AlarmsForgotten,
+    /// Some members leave some compactions out.
+    CompactSkips,
 }
 
 #[cfg(feature = "broken")]

@@ -2,7 +2,8 @@
 
 use api::frame::{decode_body, encode_body};
 use api::identity::RaftId;
-use api::kv::{DeleteRangeRequest, PutRequest, TxnRequest};
+use api::kv::{CompactRequest, DeleteRangeRequest, PutRequest, TxnRequest};
+use api::maintenance::AlarmRequest;
 use serde::{Deserialize, Serialize};
 
 /// Names one request for ever: no two runs share a nonce, and no run uses a sequence twice.
@@ -29,6 +30,8 @@ pub(crate) enum Op {
     Put(PutRequest),
     DeleteRange(DeleteRangeRequest),
     Txn(TxnRequest),
+    Compact(CompactRequest),
+    Alarm(AlarmRequest),
 }
 
 impl Command {

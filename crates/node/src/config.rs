@@ -52,6 +52,60 @@ pub struct Config {
     pub urls: BTreeMap<String, Urls>,
     /// Intervals.
     pub timing: Timing,
+    /// How memory, log and store are kept in bounds.
+    pub pace: Pace,
+}
+
+/// How much is kept where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// Changes in memory that are moved to the base together, …
+    pub run_rows: usize,
+    /// … or so many bytes of them, …
+    pub run_bytes: usize,
+    /// … or what so many entries of the log have changed (`--snapshot-count`).
+    pub run_entries: u64,
+    /// Entries that the log keeps for followers beyond what the base holds, …
+    pub keep_entries: u64,
+    /// … and bytes of them.
+    pub keep_bytes: usize,
+    /// The store's file is written anew when it is larger than this, and much larger than what is
+    /// in it.
+    pub rewrite_bytes: u64,
+    /// Bytes of all versions of all keys at which NOSPACE is raised (`--quota-backend-bytes`).
+    pub quota_bytes: u64,
+    /// Keys that a large read looks at before it lets others go on.
+    pub read_keys: usize,
+    /// Entries that are applied before others go on.
+    pub apply_entries: usize,
+}
+
+impl Pace {
+    /// For a process with threads and a disk of its own.
+    pub const NATIVE: Self = Self {
+        run_rows: 20_000,
+        run_bytes: 16 * 1024 * 1024,
+        run_entries: 10_000,
+        keep_entries: 5000,
+        keep_bytes: 64 * 1024 * 1024,
+        rewrite_bytes: 64 * 1024 * 1024,
+        quota_bytes: 2 * 1024 * 1024 * 1024,
+        read_keys: 5000,
+        apply_entries: 5000,
+    };
+
+    /// For a Worker, which does everything in one thread.
+    pub const WORKER: Self = Self {
+        run_rows: 1000,
+        run_bytes: 1024 * 1024,
+        run_entries: 10_000,
+        keep_entries: 5000,
+        keep_bytes: 16 * 1024 * 1024,
+        rewrite_bytes: 16 * 1024 * 1024,
+        quota_bytes: 2 * 1024 * 1024 * 1024,
+        read_keys: 1000,
+        apply_entries: 1000,
+    };
 }
 
 /// Intervals, in milliseconds. Names and defaults are etcd's.

@@ -2,7 +2,10 @@
 //! messages that an honest one does not send. What is refused here is dropped; nobody else
 //! notices.
 
+use raft::RaftLog as Log;
 use raft::eraftpb::{Entry, EntryType, Message, MessageType};
+
+use crate::log::RaftLog;
 
 /// What a message is held against.
 pub(crate) struct Guard<'a> {
@@ -10,12 +13,14 @@ pub(crate) struct Guard<'a> {
     pub(crate) id: u64,
     /// The member whose frame the message came in.
     pub(crate) sender: u64,
-    /// Voters and learners.
+    /// Voters and learners, in order.
     pub(crate) members: &'a [u64],
+    /// Voters, in order.
+    pub(crate) voters: &'a [u64],
     /// This member's term.
     pub(crate) term: u64,
-    /// This member's last index.
-    pub(crate) last_index: u64,
+    /// This member's log.
+    pub(crate) log: &'a Log<RaftLog>,
 }
 
 /// Terms grow by elections. A jump this large is no cluster's life but a broken message, and
@@ -25,6 +30,38 @@ const TERM_JUMP: u64 = 1 << 40;
 impl Guard<'_> {
     /// Why raft must not see the message, if so.
     pub(crate) fn check(&self, message: &Message) -> Result<(), &'static str> {
+        self.check_ends(message)?;
+        self.check_kind(message)
+    }
+
+    /// Why a snapshot is not to be asked for, if so. Its data comes beside raft.
+    pub(crate) fn check_offer(&self, message: &Message) -> Result<(), &'static str> {
+        self.check_ends(message)?;
+        no_entries(message)?;
+        let snapshot = message.get_snapshot();
+        let metadata = snapshot.get_metadata();
+        let sorted = |ids: &[u64]| {
+            let mut ids = ids.to_vec();
+            ids.sort_unstable();
+            ids
+        };
+        let conf = metadata.get_conf_state();
+        let members = [conf.voters.as_slice(), conf.learners.as_slice()].concat();
+        let same = sorted(&conf.voters) == self.voters && sorted(&members) == self.members;
+        if message.msg_type() != MessageType::MsgSnapshot || !snapshot.data.is_empty() {
+            return Err("it offers no snapshot");
+        }
+        if metadata.index == 0 || metadata.term == 0 || metadata.term > message.term {
+            return Err("its snapshot stands nowhere");
+        }
+        // Membership does not change yet.
+        if !same || !conf.voters_outgoing.is_empty() || !conf.learners_next.is_empty() {
+            return Err("its snapshot is of other members");
+        }
+        self.check_committed(metadata.index, metadata.term)
+    }
+
+    fn check_ends(&self, message: &Message) -> Result<(), &'static str> {
         if message.to != self.id {
             return Err("it is addressed to another member");
         }
@@ -40,19 +77,33 @@ impl Guard<'_> {
         if message.term > self.term.saturating_add(TERM_JUMP) {
             return Err("its term is out of reach");
         }
-        self.check_kind(message)
+        Ok(())
+    }
+
+    /// What is committed is the same everywhere: raft would not survive to hear otherwise.
+    fn check_committed(&self, index: u64, term: u64) -> Result<(), &'static str> {
+        // Of what is not in the log any more the term is 0.
+        let known = if index <= self.log.committed { self.log.term(index).ok() } else { None };
+        match known {
+            Some(known) if known != term && known != 0 => Err("it contradicts what is committed"),
+            _ => Ok(()),
+        }
     }
 
     fn check_kind(&self, message: &Message) -> Result<(), &'static str> {
         use MessageType as M;
         match message.msg_type() {
-            M::MsgAppend => check_entries(message),
-            M::MsgHeartbeat if message.commit > self.last_index => {
+            M::MsgAppend => {
+                check_entries(message)?;
+                let mut entries = message.entries.iter();
+                entries.try_for_each(|entry| self.check_committed(entry.index, entry.term))
+            }
+            M::MsgHeartbeat if message.commit > self.log.last_index() => {
                 Err("it commits beyond this log")
             }
             // A late one of an earlier term may: since then this log was cut. raft ignores it.
             M::MsgAppendResponse
-                if message.term == self.term && message.index > self.last_index =>
+                if message.term == self.term && message.index > self.log.last_index() =>
             {
                 Err("it acknowledges beyond this log")
             }
@@ -65,7 +116,7 @@ impl Guard<'_> {
             | M::MsgRequestPreVote
             | M::MsgRequestPreVoteResponse
             | M::MsgTimeoutNow => no_entries(message),
-            // Proposals travel in frames of their own; there are no snapshots yet; the rest
+            // Proposals travel in frames of their own, and so do offers of snapshots; the rest
             // never leaves its member.
             M::MsgPropose
             | M::MsgSnapshot

@@ -6,6 +6,7 @@
 //!  slot 2  Boots       the nonce of every run of this directory
 //!  slot 3  HardState   raft's, in raft's own protobuf
 //!  slot 4  Sightings   of each peer: the highest boot seen, the highest index acknowledged
+//!  slot 5  Stored      which generation of the store is current, and where the log begins
 //! ```
 
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ use wal::Record;
 
 use crate::broken::{Broken, is};
 use crate::config::{Config, StartError};
+use crate::log::Place;
+use crate::raft_node::RaftStart;
 
 /// The log's slots.
 pub(crate) mod slot {
@@ -30,6 +33,7 @@ pub(crate) mod slot {
     pub(crate) const BOOTS: u8 = 2;
     pub(crate) const HARD_STATE: u8 = 3;
     pub(crate) const SIGHTINGS: u8 = 4;
+    pub(crate) const STORED: u8 = 5;
 
     pub(crate) fn record(slot: u8, value: Vec<u8>) -> Record {
         Record::Set { slot, value: Bytes::from(value) }
@@ -63,17 +67,21 @@ pub(crate) struct Sighting {
     pub(crate) acknowledged: u64,
 }
 
+/// Slot 5. The switch from one generation to the next, and from one beginning of the log to a later
+/// one, is this record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Stored {
+    /// The current generation.
+    pub(crate) generation: u64,
+    /// The last entry that the log does not hold any more. The generation holds all up to there.
+    pub(crate) anchor: (u64, u64),
+}
+
 /// This directory's identity in this run.
 pub(crate) struct Identity {
     names: Names,
     boots: Boots,
     sightings: BTreeMap<String, Sighting>,
-}
-
-/// What raft starts from.
-pub(crate) struct RaftStart {
-    pub(crate) hard_state: HardState,
-    pub(crate) entries: Vec<Entry>,
 }
 
 impl Identity {
@@ -193,24 +201,48 @@ impl Boots {
     }
 }
 
-/// raft's part of the log.
-pub(crate) fn raft_start(recovered: &wal::Recovered) -> Result<RaftStart, StartError> {
+/// Which generation of the store the log names, and where the log begins.
+pub(crate) fn stored(slots: &BTreeMap<u8, Bytes>) -> Result<Option<Stored>, StartError> {
+    read(slots, slot::STORED)
+}
+
+/// The generation of the store that a host has to open, if there is one.
+///
+/// # Errors
+/// If the log cannot be right.
+pub fn generation(recovered: &wal::Recovered) -> Result<Option<u64>, StartError> {
+    Ok(stored(&recovered.slots)?.map(|stored| stored.generation))
+}
+
+/// raft's part of the log, over a base that holds what was applied up to an index.
+pub(crate) fn raft_start(
+    recovered: &wal::Recovered,
+    applied: u64,
+) -> Result<RaftStart, StartError> {
     let corrupt = |text: String| StartError::Corrupt(text);
     let hard_state = match recovered.slots.get(&slot::HARD_STATE) {
         Some(bytes) => HardState::decode(bytes.as_ref())
             .map_err(|error| corrupt(format!("its hard state cannot be read: {error}")))?,
         None => HardState::default(),
     };
+    let stored = stored(&recovered.slots)?;
+    let (index, term) = stored.map_or((0, 0), |stored| stored.anchor);
+    if applied < index {
+        return Err(corrupt(format!(
+            "it begins behind entry {index}, and the store holds entries up to {applied} only"
+        )));
+    }
     let mut entries = Vec::with_capacity(recovered.entries.len());
-    for (index, payload) in &recovered.entries {
+    for (at, payload) in recovered.entries.iter().filter(|(at, _)| *at > index) {
         let entry = Entry::decode(payload.as_ref())
-            .map_err(|error| corrupt(format!("entry {index} cannot be read: {error}")))?;
-        if entry.index != *index || *index != entries.len() as u64 + 1 {
-            return Err(corrupt(format!("where entry {} belongs is {index}", entries.len() + 1)));
+            .map_err(|error| corrupt(format!("entry {at} cannot be read: {error}")))?;
+        let expected = index + 1 + entries.len() as u64;
+        if entry.index != *at || *at != expected {
+            return Err(corrupt(format!("where entry {expected} belongs is {at}")));
         }
         entries.push(entry);
     }
-    Ok(RaftStart { hard_state, entries })
+    Ok(RaftStart { hard_state, anchor: Place { index, term }, entries, applied })
 }
 
 fn check_names(config: &Config, names: &Names) -> Result<(), StartError> {

@@ -17,6 +17,7 @@
 //!
 //! The way of one put, in order: `propose.rs`, `raft_node.rs`, `apply.rs`.
 
+mod alarms;
 mod apply;
 mod broken;
 mod command;
@@ -27,6 +28,7 @@ mod identity;
 mod life;
 mod links;
 mod log;
+mod mover;
 mod node;
 mod outbox;
 mod peers;
@@ -36,6 +38,8 @@ mod read;
 mod requests;
 mod seed;
 mod sessions;
+mod snapshots;
+mod space;
 mod status;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -43,5 +47,6 @@ mod time;
 mod unsynced;
 mod window;
 
-pub use config::{Config, LinkId, LinkKind, StartError, Timing, Urls};
+pub use config::{Config, LinkId, LinkKind, Pace, StartError, Timing, Urls};
+pub use identity::generation;
 pub use node::{Input, Node, Output};

@@ -79,15 +79,17 @@ impl Node {
         conf.voters.sort_unstable();
         conf.learners.sort_unstable();
         self.peers.name_ids(ids.filter(|(name, _)| *name != self.config.name));
-        let (mut hard_state, mut entries) = (start.hard_state, start.entries);
+        let mut start = start;
         if is(Broken::VoteForgotten) {
-            hard_state.vote = 0;
+            start.hard_state.vote = 0;
         }
-        if is(Broken::EntryForgotten) && entries.pop().is_some() {
-            hard_state.commit = hard_state.commit.min(entries.len() as u64);
+        if is(Broken::EntryForgotten)
+            && let Some(entry) = start.entries.pop_if(|entry| entry.index > start.applied)
+        {
+            start.hard_state.commit = start.hard_state.commit.min(entry.index - 1);
         }
         let (seed, timing) = (self.config.seed, self.config.timing);
-        match RaftNode::new(me.0, conf, hard_state, entries, seed, timing) {
+        match RaftNode::new(me.0, conf, start, seed, timing) {
             Ok(raft) => self.raft = Some(raft),
             Err(error) => return self.halt(error.to_string()),
         }

@@ -207,17 +207,34 @@ impl Node {
             PeerBody::Raft(messages) => {
                 for message in messages {
                     let Some(raft) = &mut self.raft else { return };
-                    if raft.step(from.0, message).is_err() {
-                        let reason = "a message that no member sends".to_owned();
-                        self.close(link, CloseCode::Malformed, reason);
-                        return self.peers.distrust(from);
+                    let stepped = raft.step(from.0, message);
+                    if stepped.is_err() {
+                        return self.judge(link, from, stepped);
                     }
                 }
                 // A burst of appends must not grow into one batch that the log cannot take.
                 self.run_raft();
             }
             PeerBody::Forward { term, commands } => self.forwarded(term, &commands),
+            PeerBody::Ask { id, from: place } => self.asked(from, id, place),
+            PeerBody::Offer { id, message } => {
+                let offered = self.offered(from, id, message);
+                self.judge(link, from, offered);
+            }
+            PeerBody::Piece { id, from: place, next, rows, summary } => {
+                let taken = self.piece(from, id, place, next, (rows, summary));
+                self.judge(link, from, taken);
+            }
             PeerBody::Hello(_) | PeerBody::Formation(_) | PeerBody::Refused { .. } => {}
+        }
+    }
+
+    /// What no member sends costs its sender the link, or behind a relay the greeting.
+    fn judge(&mut self, link: LinkId, from: RaftId, said: Result<(), String>) {
+        if said.is_err() {
+            let reason = "a message that no member sends".to_owned();
+            self.close(link, CloseCode::Malformed, reason);
+            self.peers.distrust(from);
         }
     }
 

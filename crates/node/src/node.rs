@@ -1,30 +1,40 @@
 //! The node: routes what comes in to the parts that it is about, and drains them.
 
+use std::collections::VecDeque;
+
 use api::Result;
 use api::frame::{CloseCode, PeerBody};
 use api::identity::{ClusterId, RaftId};
 use api::report::MemberReport;
 use api::session::ServerMessage;
-use mvcc::{Store, Watchers};
+use mvcc::base::SharedBase;
+use mvcc::job::{Done, Job};
+use mvcc::{Reading, Store, Watchers};
+use raft::eraftpb::{Message, MessageType};
 use wal::{Batch, Recovered};
 
+use crate::alarms::Alarms;
 use crate::apply::Signature;
 use crate::broken::{Broken, is};
 use crate::config::{Config, LinkId, LinkKind, StartError, check_config};
-use crate::identity::{Identity, RaftStart, raft_start};
+use crate::identity::{Identity, raft_start, stored};
 use crate::life::Phase;
+use crate::log::Place;
+use crate::mover::{Mover, Note};
 use crate::outbox::{Outbox, Then};
 use crate::peers::Peers;
 use crate::propose::Proposals;
-use crate::raft_node::RaftNode;
+use crate::raft_node::{RaftNode, RaftStart};
 use crate::read::Reads;
 use crate::seed::{Seed, mix_all};
 use crate::sessions::{Caller, Sessions};
+use crate::snapshots::Snapshots;
+use crate::space::Space;
 use crate::status::Reporter;
 use crate::time::Clock;
 
 /// What happens to a node.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum Input<'a> {
     /// Nothing but time.
     Tick,
@@ -59,12 +69,22 @@ pub enum Input<'a> {
         /// The batch's number.
         number: u64,
     },
+    /// The job is done.
+    Done(Done),
+    /// How the log stands for room: so many bytes surely fit, and if it is `low` there is no more
+    /// beyond what was kept in reserve.
+    Room {
+        /// Bytes.
+        bytes: u64,
+        /// The disk is full, or nearly so.
+        low: bool,
+    },
     /// Leave in order: hand over leadership if it is here, then say [`Output::Left`].
     Leave,
 }
 
 /// What a node wants done.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub enum Output {
     /// Send a frame.
     Send {
@@ -85,6 +105,8 @@ pub enum Output {
     },
     /// Make this durable, in order, then say [`Input::Persisted`].
     Persist(Batch),
+    /// Do this beside all else, then say [`Input::Done`]. There is one at a time.
+    Job(Job),
     /// Tell a client at this host.
     Reply {
         /// The client's session.
@@ -115,6 +137,9 @@ pub struct Node {
     /// What raft starts from, until it does.
     pub(crate) raft_start: Option<RaftStart>,
     pub(crate) state: State,
+    pub(crate) mover: Mover,
+    pub(crate) snapshots: Snapshots,
+    pub(crate) space: Space,
     pub(crate) outbox: Outbox,
     pub(crate) reporter: Reporter,
 }
@@ -122,35 +147,52 @@ pub struct Node {
 /// The replicated state and everybody who waits for it.
 pub(crate) struct State {
     pub(crate) store: Store,
+    pub(crate) alarms: Alarms,
     /// The last index that is applied.
     pub(crate) applied: u64,
+    /// The last entry that is in the store's base.
+    pub(crate) moved: Place,
     pub(crate) watchers: Watchers,
     pub(crate) sessions: Sessions,
     pub(crate) proposals: Proposals,
     pub(crate) reads: Reads,
+    /// Large reads that are answered in slices.
+    pub(crate) readings: VecDeque<(Caller, Reading)>,
 }
 
 impl Node {
-    /// Starts a node from what its directory holds.
-    pub fn new(mut config: Config, now: u64, recovered: &Recovered) -> Result<Self, StartError> {
+    /// Starts a node from what its directory holds: its log, and the base that
+    /// [`generation`](crate::generation) names.
+    pub fn new(
+        mut config: Config,
+        now: u64,
+        recovered: &Recovered,
+        base: Option<SharedBase>,
+    ) -> Result<Self, StartError> {
         check_config(&mut config)?;
         let (identity, records) = Identity::open(&config, &recovered.slots)?;
         if let Some(formation) = identity.formation() {
             // Once formed, the list is the log's, whatever this start was told.
             config.initial = formation.members.iter().map(|m| m.name.clone()).collect();
         }
-        let raft_start = raft_start(recovered)?;
+        let note = base.as_ref().map(|base| Note::of(base.summary())).transpose()?;
+        let note = note.unwrap_or_default();
+        let moved = note.applied();
+        let raft_start = raft_start(recovered, moved.index)?;
         let mut seed = Seed::new(mix_all(&[config.seed, config.nonce]));
         let others = config.initial.iter().filter(|name| **name != config.name);
         let peers = Peers::new(others, Seed::new(seed.next()));
-        let store = Store::new();
+        let store = base.map_or_else(Store::new, Store::on);
         let state = State {
-            applied: 0,
+            alarms: note.into_alarms(),
+            applied: moved.index,
+            moved,
             watchers: Watchers::new(&store),
             store,
             sessions: Sessions::default(),
             proposals: Proposals::default(),
             reads: Reads::default(),
+            readings: VecDeque::new(),
         };
         let mut outbox = Outbox::new(recovered.next);
         outbox.record_identity(records, Then::Start);
@@ -164,6 +206,9 @@ impl Node {
             raft: None,
             raft_start: Some(raft_start),
             state,
+            mover: Mover::new(stored(&recovered.slots)?),
+            snapshots: Snapshots::default(),
+            space: Space::default(),
             outbox,
             reporter: Reporter::default(),
         })
@@ -183,6 +228,8 @@ impl Node {
             Input::Frame { link, bytes } => self.frame(link, bytes),
             Input::Client { session, body } => self.host_client(session, body),
             Input::Persisted { number } => self.persisted(number),
+            Input::Done(done) => self.done(done),
+            Input::Room { bytes, low } => self.room(bytes, low),
             Input::Leave => self.leave(),
         }
     }
@@ -239,7 +286,9 @@ impl Node {
         self.begin_read();
         self.run_raft();
         self.answer_reads();
+        self.read_on();
         self.step_watches();
+        self.start_job();
         self.outbox.flush();
         self.send_raft();
         self.report_if_changed();
@@ -268,30 +317,42 @@ impl Node {
     /// Sends what raft has to say, one frame to each peer. To one that is out of reach it is
     /// lost: raft says it again.
     fn send_raft(&mut self) {
-        let boot = self.identity.boot();
-        let Some((cluster, me)) = self.me() else { return };
         let Some(raft) = &mut self.raft else { return };
-        let messages = raft.take_messages();
+        let (snapshots, messages): (Vec<Message>, Vec<Message>) = raft
+            .take_messages()
+            .into_iter()
+            .partition(|message| message.msg_type() == MessageType::MsgSnapshot);
         for group in messages.chunk_by(|a, b| a.to == b.to) {
             let encoded: Vec<Vec<u8>> =
                 group.iter().map(raft_prost::Message::encode_to_vec).collect();
-            let to = RaftId(group[0].to);
             for bodies in by_size(&encoded) {
-                let body = PeerBody::Raft(bodies);
-                if let Some((link, frame)) = self.peers.frame((cluster, me, boot), to, &body) {
-                    self.outbox.send(link, frame);
-                }
+                self.send_to(RaftId(group[0].to), &PeerBody::Raft(bodies));
             }
+        }
+        for message in snapshots {
+            self.offer_snapshot(&message);
+        }
+    }
+
+    /// Sends a peer a frame, if it is in reach.
+    pub(crate) fn send_to(&mut self, to: RaftId, body: &PeerBody<'_>) {
+        let boot = self.identity.boot();
+        let Some((cluster, me)) = self.me() else { return };
+        if let Some((link, frame)) = self.peers.frame((cluster, me, boot), to, body) {
+            self.outbox.send(link, frame);
         }
     }
 
     fn step_watches(&mut self) {
-        if !std::mem::take(&mut self.clock.watches_wait) {
+        if !std::mem::take(&mut self.clock.work_waits) {
             return;
         }
         let signature = self.signature();
-        let step = self.state.watchers.step(&self.state.store);
-        self.clock.watches_wait = step.more;
+        let step = match self.state.watchers.step(&self.state.store) {
+            Ok(step) => step,
+            Err(error) => return self.halt(error.to_string()),
+        };
+        self.clock.work_waits |= step.more;
         for (session, mut response) in step.messages {
             signature.sign(&mut response.header);
             let message = ServerMessage::Watch(response);

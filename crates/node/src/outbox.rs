@@ -57,6 +57,11 @@ impl Outbox {
         self.next
     }
 
+    /// Batches up to this one are durable.
+    pub(crate) fn durable(&self) -> u64 {
+        self.durable
+    }
+
     pub(crate) fn push(&mut self, output: Output) {
         self.outputs.push_back(output);
     }

@@ -95,6 +95,13 @@ impl Proposals {
         }
     }
 
+    /// Entries were skipped by a snapshot: of what was sent nobody knows whether it is among them.
+    pub(crate) fn skipped(&mut self) -> Vec<Caller> {
+        let sent = self.waiting.iter().filter(|(_, proposal)| proposal.sent_in.is_some());
+        let sent: Vec<u64> = sent.map(|(&sequence, _)| sequence).collect();
+        sent.into_iter().filter_map(|sequence| self.applied(sequence)).collect()
+    }
+
     /// Those who waited too long.
     pub(crate) fn expire(&mut self, now: u64) -> Vec<Caller> {
         let late = self.waiting.iter().filter(|(_, proposal)| proposal.deadline <= now);

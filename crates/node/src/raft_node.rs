@@ -13,15 +13,15 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use raft::eraftpb::{ConfState, Entry, HardState, Message, MessageType};
-use raft::{RawNode, ReadState, StateRole};
+use raft::{ProgressState, RawNode, ReadState, SnapshotStatus, StateRole};
 use raft_prost::Message as _;
 use wal::Record;
 
 use crate::broken::{Broken, is};
-use crate::config::{StartError, Timing};
+use crate::config::{Pace, StartError, Timing};
 use crate::guard::Guard;
 use crate::identity::slot;
-use crate::log::RaftLog;
+use crate::log::{Place, RaftLog};
 use crate::seed::mix_all;
 use crate::unsynced::Unsynced;
 
@@ -33,6 +33,18 @@ pub(crate) struct Step {
     pub(crate) committed: Vec<Entry>,
     /// Reads whose index is confirmed.
     pub(crate) reads: Vec<ReadState>,
+    /// The store is to be that of a snapshot from now on, which has arrived before.
+    pub(crate) snapshot: Option<Place>,
+}
+
+/// What raft starts from.
+pub(crate) struct RaftStart {
+    pub(crate) hard_state: HardState,
+    /// The last entry that the log does not hold any more.
+    pub(crate) anchor: Place,
+    pub(crate) entries: Vec<Entry>,
+    /// The last entry that the store's base holds.
+    pub(crate) applied: u64,
 }
 
 /// raft on one member.
@@ -66,6 +78,13 @@ pub(crate) struct RaftNode {
     /// Reads of peers that came before this leader's first commit of its term, in which raft would
     /// drop them without a word.
     early_reads: Vec<Message>,
+    /// All up to here is applied. raft hears of it only of what is durable: a snapshot is applied
+    /// before that.
+    applied: u64,
+    /// Bytes for which the log surely has room.
+    room: u64,
+    /// Too much is applied and not moved out of memory.
+    behind: bool,
 }
 
 /// Reads of peers that wait for a leader's first commit. Beyond that they are dropped, and asked
@@ -73,21 +92,23 @@ pub(crate) struct RaftNode {
 const EARLY_READS: usize = 1024;
 
 impl RaftNode {
-    /// Starts raft from what the log holds.
+    /// Starts raft from what the log and the store hold.
     pub(crate) fn new(
         id: u64,
         conf: ConfState,
-        hard_state: HardState,
-        entries: Vec<Entry>,
+        start: RaftStart,
         seed: u64,
         timing: Timing,
     ) -> Result<Self, StartError> {
         let corrupt = |text: String| StartError::Corrupt(text);
-        if hard_state.commit > entries.len() as u64 {
+        let RaftStart { mut hard_state, anchor, entries, applied } = start;
+        let last = anchor.index + entries.len() as u64;
+        // The hard state's commit is written with the next batch; the base may know better.
+        hard_state.commit = hard_state.commit.max(applied);
+        if hard_state.commit > last {
+            let committed = hard_state.commit;
             return Err(corrupt(format!(
-                "entries up to {} are committed, but it ends at {}",
-                hard_state.commit,
-                entries.len()
+                "entries up to {committed} are committed, but it ends at {last}"
             )));
         }
         let mut members = [conf.voters.as_slice(), conf.learners.as_slice()].concat();
@@ -102,11 +123,18 @@ impl RaftNode {
             pre_vote: true,
             max_size_per_msg: api::limits::RAFT_BATCH_BYTES as u64,
             max_inflight_msgs: api::limits::PEER_INFLIGHT_MESSAGES,
+            max_committed_size_per_ready: api::limits::RAFT_BATCH_BYTES as u64,
+            applied,
             ..raft::Config::default()
         };
         let logger = slog::Logger::root(slog::Discard, slog::o!());
-        let raw = RawNode::new(&config, RaftLog::new(hard_state, conf, entries), &logger)
-            .map_err(|error| corrupt(error.to_string()))?;
+        let mut log = RaftLog::new(hard_state, conf, anchor, entries);
+        if let Ok(term) = raft::Storage::term(&log, applied)
+            && applied > 0
+        {
+            log.set_base(Place { index: applied, term });
+        }
+        let raw = RawNode::new(&config, log, &logger).map_err(|e| corrupt(e.to_string()))?;
         let mut node = Self {
             raw,
             id,
@@ -124,6 +152,9 @@ impl RaftNode {
             commit_dirty: false,
             busy: false,
             early_reads: Vec::new(),
+            applied,
+            room: u64::MAX,
+            behind: false,
         };
         node.settle();
         Ok(node)
@@ -245,14 +276,7 @@ impl RaftNode {
     /// A message from a peer, as bytes of its frame.
     pub(crate) fn step(&mut self, sender: u64, bytes: &[u8]) -> Result<(), String> {
         let message = Message::decode(bytes).map_err(|error| error.to_string())?;
-        let guard = Guard {
-            id: self.id,
-            sender,
-            members: &self.members,
-            term: self.term(),
-            last_index: self.last_index(),
-        };
-        guard.check(&message)?;
+        self.guard(sender).check(&message)?;
         if message.msg_type() == MessageType::MsgRequestVoteResponse && self.is_behind() {
             // Our request has not left yet, and raft takes a winner's log for durable.
             return Ok(());
@@ -262,7 +286,7 @@ impl RaftNode {
             // asks again.
             return Ok(());
         }
-        if message.msg_type() == MessageType::MsgAppend && self.unsynced.is_full() {
+        if message.msg_type() == MessageType::MsgAppend && !self.has_room(bytes.len()) {
             // As if it were lost: the leader sends it again.
             return Ok(());
         }
@@ -278,6 +302,33 @@ impl RaftNode {
         self.settle();
         self.step_early_reads();
         Ok(())
+    }
+
+    fn guard(&self, sender: u64) -> Guard<'_> {
+        Guard {
+            id: self.id,
+            sender,
+            members: &self.members,
+            voters: &self.voters,
+            term: self.term(),
+            log: &self.raw.raft.raft_log,
+        }
+    }
+
+    /// Whether the log may be given so much more: neither does too much wait for its disk, nor is
+    /// that full. What is left then is for what gets room again.
+    fn has_room(&self, bytes: usize) -> bool {
+        !self.unsynced.is_full() && !self.behind && bytes as u64 <= self.room / 2
+    }
+
+    /// Too much is applied and not moved out of memory, or not any more.
+    pub(crate) fn set_behind(&mut self, behind: bool) {
+        self.behind = behind;
+    }
+
+    /// The log surely has room for so many bytes.
+    pub(crate) fn set_room(&mut self, room: u64) {
+        self.room = room;
     }
 
     /// Whether raft would drop this read because its leader has committed nothing of its term yet.
@@ -307,7 +358,7 @@ impl RaftNode {
     /// Appends a command to the log of this leader. False if raft takes none now.
     pub(crate) fn propose(&mut self, command: Vec<u8>) -> bool {
         self.is_leader()
-            && !self.unsynced.is_full()
+            && self.has_room(command.len())
             && self.raw.propose(Vec::new(), command).is_ok()
     }
 
@@ -331,8 +382,9 @@ impl RaftNode {
     pub(crate) fn step_ready(&mut self, batch: u64) -> Step {
         let mut ready = self.raw.ready();
         let number = ready.number();
+        let snapshot = self.take_snapshot(&ready);
         let votes = ready.hs().is_some() && ready.must_sync() && self.vote_changed(&ready);
-        let records = self.records(&ready);
+        let records = self.records(&ready, snapshot);
         if !records.is_empty() {
             self.issued = batch;
             self.unsynced.add(batch, records.iter().map(Record::encoded_bytes).sum());
@@ -351,6 +403,7 @@ impl RaftNode {
             records,
             committed: ready.take_committed_entries(),
             reads: ready.take_read_states(),
+            snapshot,
         };
         self.raw.advance_append_async(ready);
         self.readies.push_back((self.issued, number));
@@ -358,9 +411,97 @@ impl RaftNode {
         step
     }
 
+    /// The base holds all up to an entry: what nobody needs any more leaves the log. Gives where
+    /// it is cut now, if it was.
+    ///
+    /// A leader keeps what followers that it hears of have not got yet, and all keep something
+    /// for whoever comes back, but no more than there is room for; a follower that needs more
+    /// gets a snapshot.
+    pub(crate) fn cut(&mut self, base: Place, held: Option<u64>, pace: &Pace) -> Option<Place> {
+        self.raw.mut_store().set_base(base);
+        let log = self.raw.store();
+        let wanted = match self.is_leader() {
+            true => self.slowest().min(log.within(pace.keep_entries, usize::MAX)),
+            false => log.within(pace.keep_entries, usize::MAX),
+        };
+        let most = log.within(16 * pace.keep_entries, pace.keep_bytes);
+        let index = wanted.max(most).min(base.index).min(held.unwrap_or(u64::MAX));
+        // A cut costs a batch of its own: not for every entry.
+        let little = index < log.anchor().index + pace.keep_entries / 8 + 1;
+        if little && log.weight().1 <= pace.keep_bytes {
+            return None;
+        }
+        self.raw.mut_store().cut(index)
+    }
+
+    /// The last entry that all followers have that this leader hears of.
+    fn slowest(&self) -> u64 {
+        let others = self.raw.raft.prs().iter().filter(|(id, _)| **id != self.id);
+        let heard = others.filter(|(_, progress)| progress.recent_active);
+        heard.map(|(_, progress)| progress.matched).min().unwrap_or(u64::MAX)
+    }
+
+    /// Bytes of the entries that are in memory.
+    pub(crate) fn log_bytes(&self) -> usize {
+        self.raw.store().weight().1
+    }
+
+    /// Where the log begins.
+    pub(crate) fn anchor(&self) -> Place {
+        self.raw.store().anchor()
+    }
+
+    /// The term of an entry, if it is known.
+    pub(crate) fn term_of(&self, index: u64) -> Option<u64> {
+        // Of what is not there raft says 0.
+        self.raw.raft.raft_log.term(index).ok().filter(|term| *term != 0)
+    }
+
+    /// Whether this leader waits for a peer to take a snapshot.
+    pub(crate) fn awaits_snapshot(&self, peer: u64) -> bool {
+        let progress = self.raw.raft.prs().get(peer);
+        self.is_leader() && progress.is_some_and(|p| p.state == ProgressState::Snapshot)
+    }
+
+    /// A snapshot for a peer will not arrive: raft begins anew.
+    pub(crate) fn snapshot_failed(&mut self, peer: u64) {
+        self.raw.report_snapshot(peer, SnapshotStatus::Failure);
+    }
+
+    /// What a peer says of a snapshot that it offers: raft's message, if it is a good one, and
+    /// where the snapshot stands.
+    pub(crate) fn check_offer(
+        &self,
+        sender: u64,
+        bytes: &[u8],
+    ) -> Result<(Message, Place), String> {
+        let message = Message::decode(bytes).map_err(|error| error.to_string())?;
+        self.guard(sender).check_offer(&message)?;
+        let metadata = message.get_snapshot().get_metadata();
+        let place = Place { index: metadata.index, term: metadata.term };
+        Ok((message, place))
+    }
+
+    /// The data of a snapshot is here, or not needed: raft hears of it. Whether raft takes it
+    /// shows in the next step.
+    pub(crate) fn step_snapshot(&mut self, message: Message) {
+        // The term may have changed meanwhile; raft leaves an old message out.
+        let _ = self.raw.step(message);
+        self.settle();
+    }
+
     /// Everything up to this index is applied.
     pub(crate) fn applied(&mut self, index: u64) {
-        self.raw.advance_apply_to(index);
+        self.applied = index;
+        self.tell_applied();
+    }
+
+    fn tell_applied(&mut self) {
+        let log = &self.raw.raft.raft_log;
+        let index = self.applied.min(log.persisted);
+        if index > log.applied {
+            self.raw.advance_apply_to(index);
+        }
     }
 
     /// Batches up to this one are durable.
@@ -385,19 +526,32 @@ impl RaftNode {
         (old.term, old.vote) != (new.term, new.vote)
     }
 
+    /// The log goes on behind a snapshot, which has arrived beside raft.
+    fn take_snapshot(&mut self, ready: &raft::Ready) -> Option<Place> {
+        if ready.snapshot().is_empty() {
+            return None;
+        }
+        let metadata = ready.snapshot().get_metadata();
+        let place = Place { index: metadata.index, term: metadata.term };
+        self.raw.mut_store().reset(place);
+        Some(place)
+    }
+
     /// What the log must hold of this step. A commit that moved alone waits for company.
-    fn records(&mut self, ready: &raft::Ready) -> Vec<Record> {
+    fn records(&mut self, ready: &raft::Ready, snapshot: Option<Place>) -> Vec<Record> {
         let votes = self.vote_changed(ready);
         if let Some(hard_state) = ready.hs() {
             self.raw.mut_store().set_hard_state(hard_state);
             self.commit_dirty = true;
         }
         self.raw.mut_store().append(ready.entries());
-        if !votes && ready.entries().is_empty() {
+        if !votes && ready.entries().is_empty() && snapshot.is_none() {
             return Vec::new();
         }
         self.busy |= !ready.entries().is_empty();
-        let mut records: Vec<Record> = ready.entries().iter().map(append_record).collect();
+        let cut = snapshot.map(|place| Record::Cut { index: place.index + 1 });
+        let entries = ready.entries().iter().map(append_record);
+        let mut records: Vec<Record> = cut.into_iter().chain(entries).collect();
         records.extend(self.take_hard_state());
         records
     }
@@ -437,6 +591,7 @@ impl RaftNode {
         }
         if let Some(number) = confirmed {
             self.raw.on_persist_ready(number);
+            self.tell_applied();
         }
         let mut kept = VecDeque::new();
         for (batch, messages) in self.held.drain(..) {
@@ -487,8 +642,13 @@ mod tests {
     impl Raft {
         fn new(voters: Vec<u64>) -> Self {
             let conf = ConfState { voters, ..ConfState::default() };
-            let hard_state = HardState::default();
-            let node = RaftNode::new(1, conf, hard_state, Vec::new(), 1, Timing::default());
+            let start = RaftStart {
+                hard_state: HardState::default(),
+                anchor: Place::default(),
+                entries: Vec::new(),
+                applied: 0,
+            };
+            let node = RaftNode::new(1, conf, start, 1, Timing::default());
             Self { node: node.expect("an empty log is a good one"), batch: 0 }
         }
 

@@ -3,16 +3,18 @@
 use api::cluster::{Member, MemberListRequest, MemberListResponse, StatusResponse};
 use api::frame::{PeerBody, decode_body};
 use api::identity::RaftId;
+use api::kv::RangeResponse;
 use api::limits;
+use api::maintenance::HashKvResponse;
 use api::session::{ClientMessage, Request, Response, ServerMessage};
 use api::watch::WatchRequest;
 use api::{Error, Result};
-use mvcc::check;
+use mvcc::{Reading, check};
 
 use crate::broken::{Broken, is};
 use crate::command::{Command, Op};
 use crate::life::Phase;
-use crate::node::{Node, by_size};
+use crate::node::{Node, State, by_size};
 use crate::raft_node::RaftNode;
 use crate::read::Read;
 use crate::sessions::{Caller, Origin, deliver_to};
@@ -49,8 +51,11 @@ impl Node {
             }
             ClientMessage::Watch(request) => match self.serves() {
                 Ok(()) => {
-                    self.state.watchers.request(&self.state.store, number, &request);
-                    self.clock.watches_wait = true;
+                    let (watchers, store) = (&mut self.state.watchers, &self.state.store);
+                    if let Err(error) = watchers.request(store, number, &request) {
+                        return self.halt(error.to_string());
+                    }
+                    self.clock.work_waits = true;
                 }
                 Err(error) => {
                     self.outbox.extend(deliver_to(origin, session, &ServerMessage::Lost(error)));
@@ -97,6 +102,7 @@ impl Node {
         self.serves()?;
         check::request(&request)?;
         let deadline = self.clock.now + self.config.timing.request_ms();
+        let bytes = check::request_bytes(&request);
         match request {
             Request::Range(range) if range.serializable => {
                 self.answer_read(caller, &Request::Range(range));
@@ -111,16 +117,22 @@ impl Node {
             }
             Request::Range(range) => self.read(caller, Request::Range(range), false, deadline)?,
             Request::Status => self.answer_read(caller, &Request::Status),
-            Request::Put(put) => self.write(caller, Op::Put(put), deadline)?,
+            Request::Put(put) => self.write(caller, Op::Put(put), bytes, deadline)?,
             Request::DeleteRange(delete) => {
-                self.write(caller, Op::DeleteRange(delete), deadline)?;
+                self.write(caller, Op::DeleteRange(delete), bytes, deadline)?;
             }
-            Request::Txn(txn) => self.write(caller, Op::Txn(txn), deadline)?,
+            Request::Txn(txn) => self.write(caller, Op::Txn(txn), bytes, deadline)?,
+            Request::Compact(compact) => {
+                self.write(caller, Op::Compact(compact), bytes, deadline)?;
+            }
+            Request::Alarm(alarm) => self.write(caller, Op::Alarm(alarm), bytes, deadline)?,
+            Request::HashKv(hash) => self.answer_read(caller, &Request::HashKv(hash)),
         }
         Ok(())
     }
 
-    fn write(&mut self, caller: Caller, op: Op, deadline: u64) -> Result<()> {
+    fn write(&mut self, caller: Caller, op: Op, bytes: usize, deadline: u64) -> Result<()> {
+        self.check_space(&op, bytes)?;
         let Some((_, me)) = self.me() else { return Err(Error::Stopped) };
         let me = (me, self.identity.boot().nonce);
         self.state.proposals.add(me, caller, op, deadline)
@@ -151,13 +163,67 @@ impl Node {
 
     fn answer_read(&mut self, caller: Caller, request: &Request) {
         let result = match request {
-            Request::Range(range) => self.state.store.range(range).map(Response::Range),
+            Request::Range(range) => match Reading::new(&self.state.store, range.clone()) {
+                Ok(reading) => return self.begin_reading(caller, reading),
+                Err(error) => Err(error),
+            },
             Request::Txn(txn) => self.state.store.txn_read(txn).map(Response::Txn),
             Request::MemberList(list) => Ok(Response::MemberList(self.member_list(list))),
             Request::Status => Ok(Response::Status(self.status())),
-            Request::Put(_) | Request::DeleteRange(_) => Err(Error::Stopped),
+            Request::HashKv(request) => self.hash(request.revision),
+            Request::Put(_) | Request::DeleteRange(_) | Request::Compact(_) | Request::Alarm(_) => {
+                Err(Error::Stopped)
+            }
+        };
+        self.answer_or_halt(caller, result);
+    }
+
+    /// Answers, and ends if it is not the request's fault that it failed.
+    fn answer_or_halt(&mut self, caller: Caller, result: Result<Response>) {
+        let damage = match &result {
+            Err(Error::Damaged(damage)) => Some(damage.clone()),
+            _ => None,
         };
         self.answer(caller, result);
+        if let Some(damage) = damage {
+            self.halt(damage);
+        }
+    }
+
+    /// Reads a first slice: most reads are done with it.
+    fn begin_reading(&mut self, caller: Caller, mut reading: Reading) {
+        match self.read_slice(&mut reading) {
+            Ok(None) => {
+                self.state.readings.push_back((caller, reading));
+                self.clock.work_waits = true;
+            }
+            Ok(Some(answer)) => self.answer(caller, Ok(Response::Range(answer))),
+            Err(error) => self.answer_or_halt(caller, Err(error)),
+        }
+    }
+
+    fn read_slice(&self, reading: &mut Reading) -> Result<Option<RangeResponse>> {
+        reading.step(&self.state.store, self.config.pace.read_keys)
+    }
+
+    /// One slice of one large read, each in its turn.
+    pub(crate) fn read_on(&mut self) {
+        if let Some((caller, reading)) = self.state.readings.pop_front() {
+            self.begin_reading(caller, reading);
+        }
+        self.clock.work_waits |= !self.state.readings.is_empty();
+    }
+
+    fn hash(&self, revision: i64) -> Result<Response> {
+        let hash = self.state.store.hash(revision)?;
+        let mut response = HashKvResponse {
+            hash: hash.hash,
+            compact_revision: hash.compact_revision,
+            hash_revision: hash.revision,
+            ..HashKvResponse::default()
+        };
+        response.header.revision = self.state.store.revision();
+        Ok(Response::HashKv(response))
     }
 
     fn member_list(&self, _request: &MemberListRequest) -> MemberListResponse {
@@ -183,11 +249,12 @@ impl Node {
 
     fn status(&self) -> StatusResponse {
         let store = &self.state.store;
-        let size = i64::try_from(store.bytes()).unwrap_or(i64::MAX);
+        let in_use = i64::try_from(store.bytes()).unwrap_or(i64::MAX);
+        let size = store.base().map_or(0, |base| i64::try_from(base.size()).unwrap_or(i64::MAX));
         let mut status = StatusResponse {
             version: VERSION.into(),
-            db_size: size,
-            db_size_in_use: size,
+            db_size: size.max(in_use),
+            db_size_in_use: in_use,
             raft_applied_index: self.state.applied,
             ..StatusResponse::default()
         };
@@ -201,6 +268,7 @@ impl Node {
                 status.errors.push(Error::NoLeader.text().into());
             }
         }
+        status.errors.extend(self.state.alarms.words());
         status
     }
 
@@ -243,13 +311,13 @@ impl Node {
         if let (Ok(command), Some(caller)) =
             (Command::decode(command), self.state.proposals.applied(sequence))
         {
-            let result = crate::apply::apply(&mut self.state.store.clone(), &command.op);
+            let State { store, alarms, .. } = &self.state;
+            let result = crate::apply::apply(&mut store.clone(), &mut alarms.clone(), &command.op);
             self.answer(caller, result);
         }
     }
 
     fn forward(&mut self, leader: RaftId) {
-        let Some((cluster, me)) = self.me() else { return };
         let Some(term) = self.raft.as_ref().map(RaftNode::term) else { return };
         if !self.peers.up().contains(&leader.0) {
             return;
@@ -259,12 +327,8 @@ impl Node {
             commands.push(command.to_vec());
             self.state.proposals.sent(sequence, term);
         }
-        let boot = self.identity.boot();
         for commands in by_size(&commands) {
-            let body = PeerBody::Forward { term, commands };
-            if let Some((link, frame)) = self.peers.frame((cluster, me, boot), leader, &body) {
-                self.outbox.send(link, frame);
-            }
+            self.send_to(leader, &PeerBody::Forward { term, commands });
         }
     }
 
@@ -302,6 +366,8 @@ fn acceptable(op: Op) -> bool {
         Op::Put(put) => Request::Put(put),
         Op::DeleteRange(delete) => Request::DeleteRange(delete),
         Op::Txn(txn) => Request::Txn(txn),
+        Op::Compact(compact) => Request::Compact(compact),
+        Op::Alarm(alarm) => Request::Alarm(alarm),
     };
     check::request(&request).is_ok()
 }

@@ -12,7 +12,7 @@ use wal::Record;
 #[cfg(feature = "broken")]
 pub use crate::broken::{Broken, break_by};
 use crate::command::{Command, Op, RequestId};
-use crate::identity::slot;
+use crate::identity::{Stored, slot};
 use crate::node::Node;
 
 /// The kinds of raft's messages, in the words of traces and scripts.
@@ -126,6 +126,10 @@ pub fn show_message(bytes: &[u8], name: &dyn Fn(u64) -> String) -> String {
         M::MsgRequestVoteResponse | M::MsgRequestPreVoteResponse => {
             add(format!(" {}", if message.reject { "no" } else { "yes" }));
         }
+        M::MsgSnapshot => {
+            let metadata = message.get_snapshot().get_metadata();
+            add(format!(" at {}@t{}", metadata.index, metadata.term));
+        }
         M::MsgReadIndex => add(format!(" {}", show_context(&message, name))),
         M::MsgReadIndexResp => {
             add(format!(" {} at {}", show_context(&message, name), message.index));
@@ -163,6 +167,8 @@ pub fn show_command(bytes: &[u8]) -> String {
             false => format!("del {}..{}", text(&delete.key), text(&delete.range_end)),
         },
         Op::Txn(_) => "txn".into(),
+        Op::Compact(compact) => format!("compact {}", compact.revision),
+        Op::Alarm(alarm) => format!("alarm {:?}", alarm.action).to_lowercase(),
     }
 }
 
@@ -190,6 +196,15 @@ pub fn show_record(record: &Record, name: &dyn Fn(u64) -> String) -> String {
         Record::Set { slot: slot::IDENTITY, .. } => "identity".into(),
         Record::Set { slot: slot::BOOTS, .. } => "run".into(),
         Record::Set { slot: slot::SIGHTINGS, .. } => "sighting".into(),
+        Record::Set { slot: slot::STORED, value } => {
+            match api::frame::decode_body::<Stored>(value.as_ref()) {
+                Ok(Stored { generation, anchor: (index, term) }) => {
+                    format!("store {generation} log after {index}@t{term}")
+                }
+                Err(_) => "not a store".into(),
+            }
+        }
+        Record::Cut { index } => format!("cut {index}"),
         Record::Set { slot: slot::HARD_STATE, value } => match HardState::decode(value.as_ref()) {
             Ok(state) => {
                 let vote = match state.vote {
@@ -212,12 +227,6 @@ impl Node {
         self.raft.as_ref().map(crate::raft_node::RaftNode::election_timeout)
     }
 
-    /// The store's revision and the hash of all that is in it.
-    #[must_use]
-    pub fn store_hash(&self) -> (i64, u32) {
-        let hash = self.state.store.hash(0).expect("the newest revision is always there");
-        (hash.revision, hash.hash)
-    }
     /// Where raft is on this member, once its cluster has formed.
     #[must_use]
     pub fn raft_view(&self) -> Option<RaftView> {
@@ -228,6 +237,7 @@ impl Node {
             leads: raft.is_leader(),
             alone: raft.voters().len() == 1,
             commit: raft.commit(),
+            anchor: (raft.anchor().index, raft.anchor().term),
             last: raft.log().last(),
             changed: raft.log().take_changed(),
             applied: self.state.applied,
@@ -242,10 +252,10 @@ impl Node {
         Some((entry.term, &entry.data))
     }
 
-    /// The hash of all that was in the store at a revision, if it is there.
+    /// The hash of all that was in the store at a revision, or now for 0, if it is there.
     #[must_use]
-    pub fn store_hash_at(&self, revision: i64) -> Option<u32> {
-        self.state.store.hash(revision).ok().map(|hash| hash.hash)
+    pub fn store_hash(&self, revision: i64) -> Option<mvcc::Hash> {
+        self.state.store.hash(revision).ok()
     }
 }
 
@@ -262,6 +272,8 @@ pub struct RaftView {
     pub alone: bool,
     /// It knows that entries are committed up to here.
     pub commit: u64,
+    /// Index and term of the last entry that its log does not hold any more.
+    pub anchor: (u64, u64),
     /// Its log ends here.
     pub last: u64,
     /// The lowest index of its log that changed since the last view.
@@ -280,6 +292,8 @@ pub fn request_of(entry: &[u8]) -> Option<((u64, u64), Request)> {
         Op::Put(put) => Request::Put(put),
         Op::DeleteRange(delete) => Request::DeleteRange(delete),
         Op::Txn(txn) => Request::Txn(txn),
+        Op::Compact(compact) => Request::Compact(compact),
+        Op::Alarm(alarm) => Request::Alarm(alarm),
     };
     Some(((command.id.nonce, command.id.sequence), request))
 }

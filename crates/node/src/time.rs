@@ -16,8 +16,9 @@ pub(crate) struct Clock {
     pub(crate) campaigns: u32,
     /// The term in which that time was set.
     pub(crate) campaign_term: u64,
-    /// Watches are behind: the next turn goes on with them.
-    pub(crate) watches_wait: bool,
+    /// There is more to do than was done in one turn: watches that are behind, large reads, many
+    /// entries to apply.
+    pub(crate) work_waits: bool,
 }
 
 impl Clock {
@@ -28,7 +29,7 @@ impl Clock {
             campaign_at: None,
             campaigns: 0,
             campaign_term: 0,
-            watches_wait: false,
+            work_waits: false,
         }
     }
 }
@@ -36,7 +37,7 @@ impl Clock {
 impl Node {
     /// When to hand in [`Input::Tick`](crate::Input::Tick) at the latest, if nothing else happens.
     pub fn wake_at(&self) -> u64 {
-        if self.state_waits() {
+        if self.work_waits() {
             return self.clock.now;
         }
         let tick = self.clock.ticked + self.config.timing.heartbeat_ms;
@@ -45,8 +46,8 @@ impl Node {
         campaign.map_or(tick, |at| at.min(tick))
     }
 
-    fn state_waits(&self) -> bool {
-        self.clock.watches_wait && !self.is_over()
+    fn work_waits(&self) -> bool {
+        self.clock.work_waits && !self.is_over()
     }
 
     /// Lets time pass for everything that waits for it.
@@ -93,6 +94,9 @@ impl Node {
         }
         let term = self.raft.as_ref().map_or(0, RaftNode::term);
         self.state.reads.retry(now, self.config.timing.read_retry_ms(), term);
+        self.expire_compactions();
+        self.tick_snapshots();
+        self.tick_space();
         self.remember_acknowledged();
         self.greet_again();
     }

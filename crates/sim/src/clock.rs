@@ -54,6 +54,8 @@ pub(crate) enum Event {
     ToConsole { console: String, bytes: Vec<u8> },
     /// The disk has finished what it was given up to now.
     Synced { place: String, life: u64 },
+    /// A step of the job at a place is due.
+    Job { place: String, life: u64 },
     /// The process at a place has ended.
     Ended { place: String, life: u64 },
     /// The hub has kept whose name this is.
@@ -67,7 +69,8 @@ impl Event {
             Self::Connect { place, .. }
             | Self::ToMember { place, .. }
             | Self::LinkDown { place, .. }
-            | Self::Synced { place, .. } => Some(place),
+            | Self::Synced { place, .. }
+            | Self::Job { place, .. } => Some(place),
             Self::ToHub { .. }
             | Self::Closed { .. }
             | Self::ToConsole { .. }

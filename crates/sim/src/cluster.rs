@@ -5,9 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use api::frame::{Frame, encode_body};
 use api::report::{MemberReport, Role};
 use api::session::{ClientMessage, ServerMessage};
-use node::{Input, Node};
+use node::{Input, Node, Pace};
 
 use crate::clock::{Agenda, Event};
+use crate::disk::{Disk, Image};
 use crate::hub::{End, Hub};
 use crate::net::Net;
 use crate::place::Place;
@@ -27,11 +28,20 @@ pub struct Settings {
     pub learners: Vec<String>,
     /// Disks say that they have synced and have not.
     pub lying_disks: bool,
+    /// How much is kept where.
+    pub pace: Pace,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { seed: 1, latency_ms: 1, sync_ms: 1, learners: Vec::new(), lying_disks: false }
+        Self {
+            seed: 1,
+            latency_ms: 1,
+            sync_ms: 1,
+            learners: Vec::new(),
+            lying_disks: false,
+            pace: Pace::NATIVE,
+        }
     }
 }
 
@@ -88,7 +98,8 @@ impl Cluster {
 
     /// Adds a place with an empty directory.
     pub fn add(&mut self, place: &str, member: &str, cluster: &str, token: &str, all: &[String]) {
-        self.places.insert(place.into(), Place::new(member, cluster, token, all));
+        let disk = Disk::new(Image::new(), self.settings.lying_disks);
+        self.places.insert(place.into(), Place::new(member, cluster, token, all, disk));
     }
 
     /// All places, in order.
@@ -230,6 +241,7 @@ impl Cluster {
             Event::LinkDown { place, conn, again } => self.link_down(&place, conn, again),
             Event::ToConsole { console, bytes } => self.at_console(&console, &bytes),
             Event::Synced { place, life } => self.synced(&place, life),
+            Event::Job { place, life } => self.step_job(&place, life),
             Event::Ended { place, life } => self.ended(&place, life),
             Event::Saved { name } => self.hub_input(relay::Input::Saved { name }),
         }

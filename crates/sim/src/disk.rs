@@ -1,78 +1,118 @@
-//! A member's directory: one log, in memory, with all that can happen to it.
+//! A member's directory, in memory, with all that can happen to it.
 
-use storage::{Crash, Fault, Faults, Faulty, Log, LogError, MemFile, Options};
+use std::collections::BTreeMap;
+
+use storage::{
+    Crash, Directory as _, Fault, Faults, FaultyDirectory, Journal, Keeper, KeeperOptions, Log,
+    LogOptions, MemDirectory, SharedBase,
+};
 use wal::Recovered;
 
-/// Small, so that a disk costs little; the code that grows a file runs often.
-const PREALLOCATE_BYTES: u64 = 4096;
+/// Small, so that a disk costs little; the code that grows files and goes on in others runs often.
+const LOG: LogOptions =
+    LogOptions { log_id: 0, preallocate: 4096, reserve: 2048, segment_bytes: 16 * 1024 };
 
-/// The log of a member here.
-pub(crate) type DiskLog = Log<Faulty<MemFile>>;
+/// Small, so that every job takes several steps.
+const KEEPER: KeeperOptions =
+    KeeperOptions { cache_bytes: 256 * 1024, step_rows: 16, job_steps: 3 };
+
+/// The directory of a member here.
+pub(crate) type DiskDirectory = FaultyDirectory<MemDirectory>;
+
+/// Its log, and who keeps its store.
+pub(crate) struct Opened {
+    pub(crate) journal: Journal<DiskDirectory>,
+    pub(crate) keeper: Keeper<DiskDirectory>,
+    pub(crate) recovered: Recovered,
+    pub(crate) base: Option<SharedBase>,
+}
+
+/// What is in a directory: files and their bytes.
+pub type Image = BTreeMap<String, Vec<u8>>;
 
 /// A directory.
 #[derive(Clone, Debug)]
 pub struct Disk {
-    file: Faulty<MemFile>,
-}
-
-impl Default for Disk {
-    fn default() -> Self {
-        Self::new()
-    }
+    directory: DiskDirectory,
+    /// What it is like when nothing is wrong with it.
+    sound: Faults,
 }
 
 impl Disk {
-    /// An empty one.
+    /// One that holds what an [`Self::image`] held, and perhaps `lies`: it says that it has
+    /// synced and has not.
     #[must_use]
-    pub fn new() -> Self {
-        Self { file: Faulty::new(MemFile::new(), Faults::default()) }
-    }
-
-    /// One that holds what an [`Self::image`] held.
-    #[must_use]
-    pub fn from_image(bytes: Vec<u8>) -> Self {
-        Self { file: Faulty::new(MemFile::with_bytes(bytes), Faults::default()) }
+    pub fn new(image: Image, lies: bool) -> Self {
+        let sound = Faults { lies, ..Faults::default() };
+        let directory = FaultyDirectory::new(MemDirectory::with_files(image), sound.clone());
+        Self { directory, sound }
     }
 
     /// What is in it, as a copying program sees it.
     #[must_use]
-    pub fn image(&self) -> Vec<u8> {
-        self.file.inner().bytes()
+    pub fn image(&self) -> Image {
+        self.directory.inner().image()
+    }
+
+    /// The process on it ends: it does nothing more to it.
+    pub(crate) fn end(&mut self) {
+        self.directory.end();
+        let faults = self.directory.faults();
+        self.directory = FaultyDirectory::new(self.directory.inner().clone(), faults);
     }
 
     /// The process on it dies, and perhaps the machine with it.
     pub fn crash(&self, crash: Crash) {
-        self.file.inner().crash(crash);
+        self.directory.inner().crash(crash);
     }
 
     /// One of the next calls goes wrong: the one after so many that go well.
     pub fn fail(&self, after: u64, fault: Fault) {
-        let mut faults = Faults::default();
-        faults.calls.insert(self.file.calls() + after, fault);
-        self.file.set(faults);
+        let mut faults = self.sound.clone();
+        faults.calls.insert(self.directory.calls() + after, fault);
+        self.directory.set(faults);
     }
 
-    /// No more room than there is now.
-    pub fn fill(&self) {
-        self.file.set_capacity(Some(self.file.inner().bytes().len() as u64));
+    /// Only so much more room than there is now.
+    pub fn fill(&self, room: u64) {
+        let used: usize = self.image().values().map(Vec::len).sum();
+        self.directory.set_capacity(Some(used as u64 + room));
     }
 
     /// No faults any more.
     pub fn mend(&self) {
-        self.file.set(Faults::default());
+        self.directory.set(self.sound.clone());
     }
 
-    /// Turns one bit over.
-    pub fn flip(&self, at: u64, bit: u8) {
-        self.file.inner().flip(at, bit);
+    /// Turns one bit of a file over.
+    pub fn flip(&self, file: &str, at: u64, bit: u8) {
+        if let Some(file) = self.directory.inner().file(file) {
+            file.flip(at, bit);
+        }
     }
 
-    /// Opens the log.
+    /// The oldest file of the log, and how many of its bytes are used.
+    #[must_use]
+    pub fn oldest_log(&self) -> Option<(String, u64)> {
+        let mut names = self.directory.names().ok()?;
+        names.retain(|name| name.starts_with("log-"));
+        let name = names.into_iter().min()?;
+        let bytes = self.directory.inner().file(&name)?.bytes();
+        let used = bytes.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1);
+        Some((name, used))
+    }
+
+    /// Opens what a member needs.
     ///
     /// # Errors
-    /// If it is not one.
-    pub(crate) fn open(&self, log_id: u64) -> Result<(DiskLog, Recovered), LogError> {
-        let options = Options { log_id, preallocate: PREALLOCATE_BYTES };
-        Log::open(self.file.clone(), options)
+    /// If it is no directory of a member, in words.
+    pub(crate) fn open(&self, log_id: u64) -> Result<Opened, String> {
+        let options = LogOptions { log_id, ..LOG };
+        let opened = Log::open(self.directory.clone(), options);
+        let (log, recovered) = opened.map_err(|error| error.to_string())?;
+        let generation = node::generation(&recovered).map_err(|error| error.to_string())?;
+        let kept = Keeper::open(self.directory.clone(), KEEPER, generation);
+        let (keeper, base) = kept.map_err(|error| error.to_string())?;
+        Ok(Opened { journal: Journal::new(log), keeper, recovered, base })
     }
 }

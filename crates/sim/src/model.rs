@@ -1,16 +1,17 @@
 //! What etcd's store is by its documentation, written a second time and as simply as can be: all
 //! versions of all keys, and what each revision changed. Answers of members are held against it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use api::Bytes;
 use api::kv::{
-    Compare, CompareResult, CompareTarget, DeleteRangeRequest, DeleteRangeResponse, KeyValue,
-    PutRequest, PutResponse, RangeRequest, RangeResponse, RequestOp, ResponseHeader, ResponseOp,
-    TxnRequest, TxnResponse,
+    CompactResponse, Compare, CompareResult, CompareTarget, DeleteRangeRequest,
+    DeleteRangeResponse, KeyValue, PutRequest, PutResponse, RangeRequest, RangeResponse, RequestOp,
+    ResponseHeader, ResponseOp, TxnRequest, TxnResponse,
 };
+use api::maintenance::{AlarmAction, AlarmMember, AlarmRequest, AlarmResponse, AlarmType};
 use api::session::{Request, Response};
 use api::watch::{Event, EventType};
+use api::{Bytes, Error};
 
 /// The store after so many requests, and at every revision before.
 #[derive(Clone, Debug)]
@@ -20,11 +21,20 @@ pub struct Model {
     keys: BTreeMap<Bytes, Vec<KeyValue>>,
     /// What each revision changed, in order, each event with the pair before it.
     events: BTreeMap<i64, Vec<Event>>,
+    /// What is older cannot be read any more. (It is kept all the same.)
+    compacted: i64,
+    alarms: BTreeSet<AlarmMember>,
 }
 
 impl Default for Model {
     fn default() -> Self {
-        Self { revision: 1, keys: BTreeMap::new(), events: BTreeMap::new() }
+        Self {
+            revision: 1,
+            keys: BTreeMap::new(),
+            events: BTreeMap::new(),
+            compacted: -1,
+            alarms: BTreeSet::new(),
+        }
     }
 }
 
@@ -35,23 +45,81 @@ impl Model {
         self.revision
     }
 
+    /// The oldest revision that can be read.
+    #[must_use]
+    pub fn compacted(&self) -> i64 {
+        self.compacted
+    }
+
+    /// The alarms that are raised.
+    #[must_use]
+    pub fn alarms(&self) -> Vec<AlarmMember> {
+        self.alarms.iter().copied().collect()
+    }
+
     /// Does what a request asks for. Inner headers of transactions stay empty.
-    pub fn apply(&mut self, request: &Request) -> Response {
+    ///
+    /// # Errors
+    /// What the request is refused with.
+    pub fn apply(&mut self, request: &Request) -> Result<Response, Error> {
         let next = self.revision + 1;
+        let no_space = self.alarms.iter().any(|alarm| alarm.alarm == AlarmType::NoSpace);
+        if no_space && needs_space(request) {
+            return Err(Error::NoSpace);
+        }
         let mut response = match request {
             Request::Put(put) => Response::Put(self.put(put, next)),
             Request::DeleteRange(delete) => Response::DeleteRange(self.delete(delete, next)),
-            Request::Txn(txn) => Response::Txn(self.txn(txn, next)),
+            Request::Txn(txn) => Response::Txn(self.txn(txn, next)?),
             Request::Range(range) => Response::Range(self.range(range)),
-            Request::MemberList(_) | Request::Status => {
+            Request::Compact(compact) => {
+                self.compact(compact.revision)?;
+                Response::Compact(CompactResponse::default())
+            }
+            Request::Alarm(alarm) => Response::Alarm(self.alarm(alarm)),
+            Request::MemberList(_) | Request::Status | Request::HashKv(_) => {
                 unreachable!("no log holds what changes nothing")
             }
         };
         if self.events.contains_key(&next) {
             self.revision = next;
         }
-        header(&mut response).revision = self.revision;
-        response
+        response.header().revision = self.revision;
+        Ok(response)
+    }
+
+    fn compact(&mut self, revision: i64) -> Result<(), Error> {
+        if revision <= self.compacted {
+            return Err(Error::Compacted);
+        }
+        if revision > self.revision {
+            return Err(Error::FutureRev);
+        }
+        self.compacted = revision;
+        Ok(())
+    }
+
+    fn alarm(&mut self, request: &AlarmRequest) -> AlarmResponse {
+        let AlarmRequest { action, member_id, alarm } = *request;
+        let alarms = match (action, alarm) {
+            (AlarmAction::Get, _) => {
+                let wanted = |raised: &&AlarmMember| {
+                    (member_id == 0 || raised.member_id == member_id)
+                        && alarm.is_none_or(|alarm| raised.alarm == alarm)
+                };
+                self.alarms.iter().filter(wanted).copied().collect()
+            }
+            (AlarmAction::Activate, Some(alarm)) => {
+                let raised = AlarmMember { member_id, alarm };
+                self.alarms.insert(raised);
+                vec![raised]
+            }
+            (AlarmAction::Deactivate, Some(alarm)) => {
+                self.alarms.take(&AlarmMember { member_id, alarm }).into_iter().collect()
+            }
+            (_, None) => Vec::new(),
+        };
+        AlarmResponse { alarms, ..AlarmResponse::default() }
     }
 
     /// The answer to a read, or to a transaction that only reads, when the store was at a
@@ -72,7 +140,7 @@ impl Model {
             }
             _ => unreachable!("only reads are read"),
         };
-        header(&mut response).revision = revision;
+        response.header().revision = revision;
         response
     }
 
@@ -115,7 +183,7 @@ impl Model {
         DeleteRangeResponse { deleted, prev_kvs, ..DeleteRangeResponse::default() }
     }
 
-    fn txn(&mut self, txn: &TxnRequest, revision: i64) -> TxnResponse {
+    fn txn(&mut self, txn: &TxnRequest, revision: i64) -> Result<TxnResponse, Error> {
         let succeeded = txn.compare.iter().all(|compare| self.holds(compare, i64::MAX));
         let ops = if succeeded { &txn.success } else { &txn.failure };
         let mut responses = Vec::new();
@@ -126,10 +194,10 @@ impl Model {
                 RequestOp::DeleteRange(delete) => {
                     ResponseOp::DeleteRange(self.delete(delete, revision))
                 }
-                RequestOp::Txn(txn) => ResponseOp::Txn(self.txn(txn, revision)),
+                RequestOp::Txn(txn) => ResponseOp::Txn(self.txn(txn, revision)?),
             });
         }
-        TxnResponse { header: ResponseHeader::default(), succeeded, responses }
+        Ok(TxnResponse { header: ResponseHeader::default(), succeeded, responses })
     }
 
     fn range(&self, range: &RangeRequest) -> RangeResponse {
@@ -197,15 +265,19 @@ fn within(key: &Bytes, from: &Bytes, range_end: &Bytes) -> bool {
     }
 }
 
-/// An answer's own header.
-pub(crate) fn header(response: &mut Response) -> &mut ResponseHeader {
-    match response {
-        Response::Range(response) => &mut response.header,
-        Response::Put(response) => &mut response.header,
-        Response::DeleteRange(response) => &mut response.header,
-        Response::Txn(response) => &mut response.header,
-        Response::MemberList(response) => &mut response.header,
-        Response::Status(response) => &mut response.header,
+/// Whether a request puts anything.
+fn needs_space(request: &Request) -> bool {
+    fn puts(ops: &[RequestOp]) -> bool {
+        ops.iter().any(|op| match op {
+            RequestOp::Put(_) => true,
+            RequestOp::Txn(txn) => puts(&txn.success) || puts(&txn.failure),
+            RequestOp::Range(_) | RequestOp::DeleteRange(_) => false,
+        })
+    }
+    match request {
+        Request::Put(_) => true,
+        Request::Txn(txn) => puts(&txn.success) || puts(&txn.failure),
+        _ => false,
     }
 }
 
@@ -213,7 +285,7 @@ pub(crate) fn header(response: &mut Response) -> &mut ResponseHeader {
 /// who answered and in which term is not the store's.
 #[must_use]
 pub fn bare(mut response: Response) -> Response {
-    let outer = header(&mut response);
+    let outer = response.header();
     *outer = ResponseHeader { revision: outer.revision, ..ResponseHeader::default() };
     if let Response::Txn(txn) = &mut response {
         bare_ops(txn);

@@ -5,14 +5,17 @@ use std::collections::BTreeMap;
 use api::identity::Incarnation;
 use api::report::MemberReport;
 use node::{Input, Node, Output, Timing};
-use storage::{Crash, Fault};
+use storage::{Crash, Fault, Journal, Keeper, Progress};
 
 use crate::clock::{Event, HostClock};
 use crate::cluster::Cluster;
-use crate::disk::{Disk, DiskLog};
+use crate::disk::{Disk, DiskDirectory, Image, Opened};
 
 /// How a start ended.
 pub type Started = Result<(), String>;
+
+/// What found no room on a disk is tried again after this long.
+const NO_ROOM_MS: u64 = 50;
 
 /// A directory, and the member that is started on it.
 pub(crate) struct Place {
@@ -39,6 +42,8 @@ pub(crate) struct Place {
     pub(crate) clock: HostClock,
     /// How long its disk takes to sync, if not as long as all others.
     pub(crate) sync_ms: Option<u64>,
+    /// How long a step of a job takes.
+    pub(crate) step_ms: u64,
 }
 
 /// A node and its host.
@@ -46,19 +51,26 @@ pub(crate) struct Running {
     /// Counts the starts of everything in the cluster: events of an earlier run are void.
     pub(crate) life: u64,
     pub(crate) node: Node,
-    pub(crate) log: DiskLog,
+    pub(crate) journal: Journal<DiskDirectory>,
+    pub(crate) keeper: Keeper<DiskDirectory>,
     /// Its connection to the hub; also its link's number.
     pub(crate) conn: Option<u64>,
 }
 
 impl Place {
-    pub(crate) fn new(member: &str, cluster: &str, token: &str, initial: &[String]) -> Self {
+    pub(crate) fn new(
+        member: &str,
+        cluster: &str,
+        token: &str,
+        initial: &[String],
+        disk: Disk,
+    ) -> Self {
         Self {
             member: member.into(),
             cluster: cluster.into(),
             token: token.into(),
             initial: initial.to_vec(),
-            disk: Disk::new(),
+            disk,
             running: None,
             wants_link: true,
             frozen: false,
@@ -69,6 +81,7 @@ impl Place {
             report: None,
             clock: HostClock::default(),
             sync_ms: None,
+            step_ms: 1,
         }
     }
 
@@ -101,14 +114,15 @@ impl Cluster {
             build: String::new(),
             urls: BTreeMap::new(),
             timing: Timing::default(),
+            pace: self.settings.pace,
         };
-        let (log, recovered) = place.disk.open(log_id).map_err(|error| error.to_string())?;
+        let Opened { journal, keeper, recovered, base } = place.disk.open(log_id)?;
         let now = place.clock.local(self.agenda.now);
-        let node = Node::new(config, now, &recovered).map_err(|e| e.to_string())?;
+        let node = Node::new(config, now, &recovered, base).map_err(|e| e.to_string())?;
         self.lives += 1;
         let life = self.lives;
         (place.sync_due, place.report) = (false, None);
-        place.running = Some(Running { life, node, log, conn: None });
+        place.running = Some(Running { life, node, journal, keeper, conn: None });
         self.agenda.after(0, Event::Connect { place: name.into(), life });
         self.touched.insert(name.into());
         self.drain(name);
@@ -130,23 +144,20 @@ impl Cluster {
 
     /// Empties the directory of a place where nothing runs.
     pub fn wipe(&mut self, name: &str) {
-        self.set_disk(name, Vec::new());
+        self.set_disk(name, Image::new());
     }
 
     /// What the directory of a place holds now.
     #[must_use]
-    pub fn image(&self, name: &str) -> Vec<u8> {
+    pub fn image(&self, name: &str) -> Image {
         self.places.get(name).map(|place| place.disk.image()).unwrap_or_default()
     }
 
     /// Puts an image into the directory of a place where nothing runs.
-    pub fn set_disk(&mut self, name: &str, image: Vec<u8>) {
+    pub fn set_disk(&mut self, name: &str, image: Image) {
         if let Some(place) = self.places.get_mut(name) {
             assert!(place.running.is_none(), "{name} runs: its directory cannot be changed");
-            place.disk = match image.is_empty() {
-                true => Disk::new(),
-                false => Disk::from_image(image),
-            };
+            place.disk = Disk::new(image, self.settings.lying_disks);
         }
     }
 
@@ -174,10 +185,17 @@ impl Cluster {
         }
     }
 
-    /// The disk of a place has no more room.
-    pub fn fill_disk(&mut self, name: &str) {
+    /// The disk of a place has only so much more room.
+    pub fn fill_disk(&mut self, name: &str, room: u64) {
         if let Some(place) = self.places.get(name) {
-            place.disk.fill();
+            place.disk.fill(room);
+        }
+    }
+
+    /// A step of a job takes this long at a place from now on.
+    pub fn slow_jobs(&mut self, name: &str, step_ms: u64) {
+        if let Some(place) = self.places.get_mut(name) {
+            place.step_ms = step_ms;
         }
     }
 
@@ -188,11 +206,17 @@ impl Cluster {
         }
     }
 
-    /// Turns over one bit of what the directory of a place holds.
-    pub fn flip(&mut self, name: &str, at: u64, bit: u8) {
+    /// Turns over one bit of a file in the directory of a place.
+    pub fn flip(&mut self, name: &str, file: &str, at: u64, bit: u8) {
         if let Some(place) = self.places.get(name) {
-            place.disk.flip(at, bit);
+            place.disk.flip(file, at, bit);
         }
+    }
+
+    /// The oldest file of the log at a place, and how many of its bytes are used.
+    #[must_use]
+    pub fn oldest_log(&self, name: &str) -> Option<(String, u64)> {
+        self.places.get(name)?.disk.oldest_log()
     }
 
     /// The clock of a place goes so many thousandths as fast as the others from now on.
@@ -250,14 +274,39 @@ impl Cluster {
             return;
         }
         let Some(running) = place.in_life(life) else { return };
-        let number = match self.settings.lying_disks {
-            true => running.log.next() - 1,
-            false => match running.log.sync() {
-                Ok(number) => number,
-                Err(_) => return self.disk_failed(name),
-            },
-        };
+        let Ok(number) = running.journal.sync() else { return self.disk_failed(name) };
+        if running.journal.waits() {
+            // There is no room for some of it, yet.
+            let again = Event::Synced { place: name.into(), life };
+            self.agenda.after(NO_ROOM_MS, again);
+        }
+        self.tell_room(name);
         self.input(name, Input::Persisted { number });
+    }
+
+    /// Tells a node how its log stands for room, if that is news.
+    fn tell_room(&mut self, name: &str) {
+        let running = self.places.get_mut(name).and_then(|place| place.running.as_mut());
+        if let Some(room) = running.and_then(|running| running.journal.room()) {
+            let (bytes, low) = (room.bytes, room.low);
+            self.input(name, Input::Room { bytes, low });
+        }
+    }
+
+    /// One step of the job at a place.
+    pub(crate) fn step_job(&mut self, name: &str, life: u64) {
+        let Some(place) = self.places.get_mut(name) else { return };
+        let again = Event::Job { place: name.into(), life };
+        if place.sync_held {
+            return self.agenda.after(NO_ROOM_MS, again);
+        }
+        let wait = place.step_ms;
+        let Some(running) = place.in_life(life) else { return };
+        match running.keeper.step() {
+            Ok(Progress::Done(done)) => drop(self.input(name, Input::Done(done))),
+            Ok(Progress::More | Progress::Waiting) => self.agenda.after(wait, again),
+            Err(_) => self.disk_failed(name),
+        }
     }
 
     /// A failed disk ends the process on it, as it does on every host.
@@ -312,8 +361,13 @@ impl Cluster {
                     self.agenda.after(self.settings.latency_ms, event);
                 }
             }
+            Output::Job(job) => {
+                running.keeper.begin(job);
+                let event = Event::Job { place: name.into(), life: running.life };
+                self.agenda.after(place.step_ms, event);
+            }
             Output::Persist(batch) => {
-                if running.log.append(&batch).is_err() {
+                if running.journal.append(batch).is_err() {
                     return self.disk_failed(name);
                 }
                 let event = Event::Synced { place: name.into(), life: running.life };
@@ -334,6 +388,7 @@ impl Cluster {
     pub(crate) fn stop(&mut self, name: &str) {
         self.disconnect(name);
         if let Some(place) = self.places.get_mut(name) {
+            place.disk.end();
             place.running = None;
             (place.frozen, place.ending) = (false, false);
             place.waiting.clear();

@@ -4,6 +4,7 @@
 //!  put a=1 [prev]          get KEYS [serializable] [rev=N] [count]     del KEYS
 //!  txn if "version(a) = 0" then "put a=1" else "get a"
 //!  watch KEYS [rev=N] [id=N]     unwatch ID     members [linearizable]     status     end
+//!  compact REV [physical]        alarm get|disarm ID     hashkv
 //!
 //!  KEYS   a   or  a..c  or  a..  (from a on)
 //! ```
@@ -13,9 +14,10 @@ use std::error::Error;
 use api::Bytes;
 use api::cluster::MemberListRequest;
 use api::kv::{
-    Compare, CompareResult, CompareTarget, DeleteRangeRequest, KeyValue, PutRequest, RangeRequest,
-    RequestOp, ResponseOp, TxnRequest,
+    CompactRequest, Compare, CompareResult, CompareTarget, DeleteRangeRequest, KeyValue,
+    PutRequest, RangeRequest, RequestOp, ResponseOp, TxnRequest,
 };
+use api::maintenance::{AlarmAction, AlarmRequest, AlarmType, HashKvRequest};
 use api::session::{ClientMessage, Request, Response, ServerMessage};
 use api::watch::{EventType, WatchCreateRequest, WatchRequest, WatchResponse};
 use goldenscript::{Argument, ArgumentConsumer};
@@ -37,6 +39,21 @@ pub(crate) fn parse(verb: &str, id: u64, mut args: ArgumentConsumer<'_>) -> Resu
             Request::MemberList(MemberListRequest { linearizable })
         }
         "status" => Request::Status,
+        "compact" => {
+            let revision = args.next_pos().ok_or("compact what?")?.parse()?;
+            let physical = args.next_pos() == Some("physical");
+            Request::Compact(CompactRequest { revision, physical })
+        }
+        "alarm" => match args.next_pos() {
+            Some("get") => Request::Alarm(AlarmRequest::default()),
+            Some("disarm") => Request::Alarm(AlarmRequest {
+                action: AlarmAction::Deactivate,
+                member_id: args.next_pos().ok_or("disarm whose?")?.parse()?,
+                alarm: Some(AlarmType::NoSpace),
+            }),
+            _ => return Err("alarm get or disarm".into()),
+        },
+        "hashkv" => Request::HashKv(HashKvRequest::default()),
         "watch" => return parse_watch(args),
         "unwatch" => {
             let id = args.next_pos().ok_or("unwatch what?")?.parse()?;
@@ -205,6 +222,12 @@ fn show_response(response: &Response) -> String {
             let names: Vec<&str> = list.members.iter().map(|m| m.name.as_str()).collect();
             format!("members {}", names.join(" "))
         }
+        Response::Compact(compact) => format!("compacted rev {}", compact.header.revision),
+        Response::Alarm(alarm) => {
+            let alarms = alarm.alarms.iter().map(|a| format!("{:?}", a.alarm).to_uppercase());
+            format!("alarms [{}]", alarms.collect::<Vec<_>>().join(", "))
+        }
+        Response::HashKv(hash) => format!("hash {:08x} rev {}", hash.hash, hash.hash_revision),
         Response::Status(status) => format!(
             "status t{} index {} applied {} rev {} {}",
             status.raft_term,

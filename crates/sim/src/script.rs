@@ -35,6 +35,7 @@ use goldenscript::{ArgumentConsumer, Command, Context};
 use storage::Crash;
 
 use crate::cluster::{Cluster, Settings};
+use crate::disk::Image;
 use crate::net::{Deed, Filter};
 use crate::request;
 use crate::trace::Kind;
@@ -103,7 +104,7 @@ const TOKEN: &str = "token";
 
 struct Runner {
     cluster: Cluster,
-    saved: BTreeMap<String, Vec<u8>>,
+    saved: BTreeMap<String, Image>,
     /// The last request's number, and how many have no answer.
     requests: u64,
     open: i64,
@@ -252,6 +253,7 @@ impl Runner {
             sync_ms: number(args, "sync")?.unwrap_or(defaults.sync_ms),
             learners: list(args.take_key("learners")),
             lying_disks: false,
+            pace: defaults.pace,
         };
         *self = Self::default();
         self.cluster = Cluster::new(settings);

@@ -18,6 +18,7 @@ use api::frame::{Attachee, Frame, Hello, PeerBody, Presence, Route, decode_body}
 use api::report::{MemberReport, Role};
 use api::session::ServerMessage;
 use node::{Output, testing};
+use storage::Job;
 use wal::Record;
 
 use crate::net::Label;
@@ -37,6 +38,8 @@ pub enum Kind {
     Forward,
     /// Batches for the log.
     Persist,
+    /// Jobs for the store.
+    Job,
     /// What the hub says, and what is said to it.
     Hub,
     /// Answers to clients.
@@ -55,6 +58,7 @@ impl Kind {
             "heartbeat" => Self::Heartbeat,
             "forward" => Self::Forward,
             "persist" => Self::Persist,
+            "job" => Self::Job,
             "hub" => Self::Hub,
             "reply" => Self::Reply,
             "role" => Self::Role,
@@ -74,6 +78,8 @@ pub struct Trace {
     steps: (u64, u64),
     /// Frames that members have sent each other.
     pub frames: u64,
+    /// What members had done below memory, by name: how often.
+    pub jobs: BTreeMap<&'static str, u64>,
     /// All that nodes wanted done, and when.
     digest: Digest,
 }
@@ -86,6 +92,7 @@ impl Default for Trace {
             names: BTreeMap::new(),
             roles: BTreeMap::new(),
             steps: (0, 0),
+            jobs: BTreeMap::new(),
             frames: 0,
             digest: Digest::default(),
         }
@@ -138,6 +145,12 @@ impl Trace {
                 let records = batch.records.iter().map(|r| testing::show_record(r, &name));
                 format!("persist #{} [{}]", batch.number, records.collect::<Vec<_>>().join(", "))
             }),
+            Output::Job(job) => {
+                if let Some(name) = deed(job) {
+                    *self.jobs.entry(name).or_default() += 1;
+                }
+                self.line(now, place, Kind::Job, |_| format!("job {}", show_job(job)))
+            }
             Output::Reply { body, .. } => match decode_body::<ServerMessage>(body) {
                 Ok(message) => self.reply(now, place, &message),
                 Err(error) => self.lines.push(format!("{now:>5} {place} bad answer: {error}")),
@@ -233,6 +246,19 @@ impl Trace {
                 let commands = commands.iter().map(|command| testing::show_command(command));
                 format!("-> {to} forward t{term} [{}]", commands.collect::<Vec<_>>().join(", "))
             }),
+            PeerBody::Offer { id, message } => self.line(now, place, Kind::Raft, |trace| {
+                let name = |id| trace.name(id);
+                format!("-> {to} offer {id} {}", testing::show_message(message, &name))
+            }),
+            PeerBody::Ask { id, from: (main, sub) } => {
+                self.line(now, place, Kind::Raft, |_| format!("-> {to} ask {id} from {main}.{sub}"))
+            }
+            PeerBody::Piece { id, from: (main, sub), next, .. } => {
+                self.line(now, place, Kind::Raft, |_| {
+                    let last = if next.is_none() { ", the last" } else { "" };
+                    format!("-> {to} piece {id} from {main}.{sub}{last}")
+                });
+            }
         }
     }
 
@@ -265,6 +291,9 @@ impl Trace {
             Ok(PeerBody::Formation(_)) => vec!["list".into()],
             Ok(PeerBody::Refused { .. }) => vec!["refused".into()],
             Ok(PeerBody::Forward { .. }) => vec!["forward".into()],
+            Ok(PeerBody::Offer { .. }) => vec!["offer".into()],
+            Ok(PeerBody::Ask { .. }) => vec!["ask".into()],
+            Ok(PeerBody::Piece { .. }) => vec!["piece".into()],
             Ok(PeerBody::Raft(messages)) => {
                 messages.iter().map(|m| testing::kind(m).unwrap_or("?").into()).collect()
             }
@@ -289,13 +318,41 @@ fn digest_output(digest: &mut Digest, output: &Output) {
                         digest.number(u64::from(*slot));
                         digest.bytes(value);
                     }
+                    Record::Cut { index } => digest.number(*index),
                 }
             }
         }
+        Output::Job(job) => digest.bytes(show_job(job).as_bytes()),
         Output::Reply { body, .. } => digest.bytes(body),
         Output::Report(report) => digest.bytes(show_role(report).as_bytes()),
         Output::Halt(reason) | Output::Close { reason, .. } => digest.bytes(reason.as_bytes()),
         Output::Formed(_) | Output::Left => {}
+    }
+}
+
+/// What a job, or the last one of several, achieves.
+fn deed(job: &Job) -> Option<&'static str> {
+    match job {
+        Job::Move { .. } => Some("runs moved"),
+        Job::Scrub => Some("parts scrubbed"),
+        Job::Finish { summary: Some(_) } => Some("snapshots taken"),
+        Job::Finish { summary: None } => Some("files written anew"),
+        Job::Abandon => Some("generations given up"),
+        Job::Begin { .. } | Job::Fill(_) | Job::Copy | Job::Switch => None,
+    }
+}
+
+/// A job in a word or two.
+fn show_job(job: &Job) -> String {
+    match job {
+        Job::Move { generation, run } => format!("move {} rows to {generation}", run.len()),
+        Job::Scrub => "scrub".into(),
+        Job::Begin { generation, from } => format!("begin {generation} {from:?}").to_lowercase(),
+        Job::Fill(piece) => format!("fill {} bytes", piece.len()),
+        Job::Copy => "copy".into(),
+        Job::Finish { .. } => "finish".into(),
+        Job::Switch => "switch".into(),
+        Job::Abandon => "abandon".into(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use api::Error;
 use api::frame::encode_body;
 use api::session::{Request, Response};
 use node::testing;
@@ -18,7 +19,7 @@ pub struct Committed {
     /// The revision before and after it.
     pub revisions: (i64, i64),
     /// What it asked for, and the right answer. Nothing for the entry that begins a term.
-    pub command: Option<(Request, Response)>,
+    pub command: Option<(Request, Result<Response, Error>)>,
 }
 
 /// All committed entries, in order.
@@ -26,7 +27,7 @@ pub struct Committed {
 pub struct Truth {
     entries: Vec<Committed>,
     model: Model,
-    /// By what was asked for: its index.
+    /// By what was asked for: its index. Only of what is never asked for twice.
     places: BTreeMap<Vec<u8>, u64>,
 }
 
@@ -76,9 +77,17 @@ impl Truth {
             (request, response)
         });
         let index = self.last() + 1;
-        let key = command.as_ref().map(|(request, _)| encode_body(request));
+        let unique = command.as_ref().filter(|(request, _)| is_unique(request));
+        let key = unique.map(|(request, _)| encode_body(request));
         let revisions = (before, self.model.revision());
         self.entries.push(Committed { chain, term, revisions, command });
         key.is_none_or(|key| self.places.insert(key, index).is_none())
     }
+}
+
+/// Whether no two clients ask for the same, and no client twice. Compactions and alarms are asked
+/// for by whoever thinks it is time.
+#[must_use]
+pub fn is_unique(request: &Request) -> bool {
+    !matches!(request, Request::Compact(_) | Request::Alarm(_))
 }

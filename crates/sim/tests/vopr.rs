@@ -30,8 +30,11 @@ fn part(part: u64) -> Tally {
         assert!(tally.committed > 60 * tally.lives, "{tally:?}");
         assert!(tally.events > 100 * tally.lives, "{tally:?}");
         assert!(tally.injected() > 40 * tally.lives, "{tally:?}");
-        assert!(tally.faults.len() >= 25, "{tally:?}");
+        assert!(tally.faults.len() >= 27, "{tally:?}");
         assert!(tally.faults.values().all(|times| *times > 5), "{tally:?}");
+        for job in ["runs moved", "parts scrubbed", "snapshots taken", "files written anew"] {
+            assert!(tally.jobs.get(job).is_some_and(|times| *times > 20), "{job}: {tally:?}");
+        }
     }
     tally
 }

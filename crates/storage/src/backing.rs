@@ -56,8 +56,10 @@ impl Gauge {
         self.error.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// There is no way back from it. A lack of room where there was some is no exception.
     fn fail(&self, error: FileError) -> io::Error {
         let text = error.to_string();
+        let error = FileError { kind: FileErrorKind::Other, ..error };
         *self.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
         io::Error::other(text)
     }

@@ -5,7 +5,7 @@ use crate::file::{File, FileError};
 /// A member's directory, which nobody else has open.
 pub trait Directory {
     /// Its files.
-    type File: File;
+    type File: File + std::fmt::Debug;
 
     /// The names of the files that are there, in any order.
     ///

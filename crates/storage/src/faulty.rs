@@ -30,6 +30,8 @@ pub struct Faults {
     pub calls: BTreeMap<u64, Fault>,
     /// All files together may not grow beyond this: a full disk, until it is changed.
     pub capacity: Option<u64>,
+    /// No sync does anything, and all say that they did.
+    pub lies: bool,
 }
 
 impl Faults {
@@ -97,6 +99,12 @@ impl<D: Directory> FaultyDirectory<D> {
     /// Other faults from now on. The count of calls goes on.
     pub fn set(&self, faults: Faults) {
         self.disk.state().faults = faults;
+    }
+
+    /// The faults that are still to come.
+    #[must_use]
+    pub fn faults(&self) -> Faults {
+        self.disk.state().faults.clone()
     }
 
     /// The next call goes wrong, beside all others that will.
@@ -247,6 +255,7 @@ impl<F: File> File for Faulty<F> {
         match self.count(0)? {
             Some(Fault::Ignore) => Ok(()),
             Some(Fault::Torn(_)) => Err(failed()),
+            _ if self.disk.state().faults.lies => Ok(()),
             _ => self.file.sync(),
         }
     }

@@ -79,8 +79,7 @@ impl Generation {
     pub(crate) fn change(&self) -> Result<Change, FileError> {
         // There is no other writer: one that waited here on its own thread would wait for ever.
         let transaction = self.database.try_begin_write();
-        let transaction =
-            transaction.map_err(|error| explain(&self.gauge, &error.to_string()))?;
+        let transaction = transaction.map_err(|error| explain(&self.gauge, &error.to_string()))?;
         Ok(Change { transaction, gauge: self.gauge.clone() })
     }
 }
@@ -118,11 +117,7 @@ impl Change {
 
     /// Makes the changes, and this summary. With `safe` they are there after any crash, too, and
     /// the file opens at once then.
-    pub(crate) fn commit(
-        mut self,
-        summary: Option<&Summary>,
-        safe: bool,
-    ) -> Result<(), FileError> {
+    pub(crate) fn commit(mut self, summary: Option<&Summary>, safe: bool) -> Result<(), FileError> {
         let gauge = self.gauge.clone();
         let other = |error: redb::Error| explain(&gauge, &error.to_string());
         // Whoever reads it finds all tables, whatever was changed.

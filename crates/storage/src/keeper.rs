@@ -70,10 +70,24 @@ struct Next {
 enum Work {
     Job(Job),
     /// A run goes to the current generation, then to the next if that is a copy.
-    Move { moving: Move, change: Change, to_next: bool },
-    Scrub { summary: Summary, change: Change, steps: usize },
-    Fill { rows: Rows, change: Change },
-    Copy { change: Change, steps: usize },
+    Move {
+        moving: Move,
+        change: Change,
+        to_next: bool,
+    },
+    Scrub {
+        summary: Summary,
+        change: Change,
+        steps: usize,
+    },
+    Fill {
+        rows: Rows,
+        change: Change,
+    },
+    Copy {
+        change: Change,
+        steps: usize,
+    },
 }
 
 impl Work {
@@ -347,7 +361,8 @@ where
         let next = self.next()?;
         let (found, expected) = (next.kept.summary.bytes, summary.bytes);
         if found != expected {
-            return self.refuse(format!("it has {found} bytes of rows, and should have {expected}"));
+            return self
+                .refuse(format!("it has {found} bytes of rows, and should have {expected}"));
         }
         next.kept.generation.change()?.commit(Some(&summary), true)?;
         next.kept.summary = summary;

@@ -106,6 +106,14 @@ fn sync_directory(path: &Path) -> io::Result<()> {
     fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
 }
 
+/// Of a file that only says that it is longer the disk may turn out to be full at any write.
+fn grow(file: &fs::File, length: u64) -> io::Result<()> {
+    match fs4::FileExt::allocate(file, length) {
+        Err(error) if error.kind() == ErrorKind::Unsupported => file.set_len(length),
+        grown => grown,
+    }
+}
+
 fn explain(path: &Path, what: &str, error: &io::Error) -> FileError {
     let kind = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => FileErrorKind::NoSpace,
@@ -130,7 +138,11 @@ impl File for StdFile {
     }
 
     fn set_len(&self, length: u64) -> Result<(), FileError> {
-        self.file.set_len(length).map_err(|error| self.explain("cannot be resized", &error))
+        let resized = match length > self.len()? {
+            true => grow(&self.file, length),
+            false => self.file.set_len(length),
+        };
+        resized.map_err(|error| self.explain("cannot be resized", &error))
     }
 
     fn len(&self) -> Result<u64, FileError> {

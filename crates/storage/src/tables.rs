@@ -107,8 +107,7 @@ pub(crate) fn seal(key: &[u8], mut value: Vec<u8>) -> Vec<u8> {
 /// The value in front of a checksum that holds.
 pub(crate) fn open<'a>(key: &[u8], sealed: &'a [u8]) -> Result<&'a [u8], Damage> {
     let split = sealed.len().checked_sub(CHECKSUM_BYTES);
-    let (value, found) =
-        sealed.split_at(split.ok_or_else(|| damaged("a value is too short"))?);
+    let (value, found) = sealed.split_at(split.ok_or_else(|| damaged("a value is too short"))?);
     match checksum(key, value) == *found {
         true => Ok(value),
         false => Err(damaged("a value does not match its checksum")),

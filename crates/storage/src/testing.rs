@@ -59,9 +59,8 @@ impl Script {
 
     fn open(&mut self, args: &mut ArgumentConsumer<'_>) -> Outcome<String> {
         self.log = None;
-        let mut number = |key, default: u64| {
-            args.take_key(key).map_or(Ok(default), str::parse::<u64>)
-        };
+        let mut number =
+            |key, default: u64| args.take_key(key).map_or(Ok(default), str::parse::<u64>);
         let options = LogOptions {
             log_id: number("id", 1)?,
             preallocate: number("chunk", 256)?,

@@ -5,7 +5,8 @@ mod common;
 
 use common::{Draft, Model};
 use kvorum_storage::{
-    Crash, FIRST_FILE, Faults, FaultyDirectory, File as _, Log, LogError, LogOptions, MemDirectory, MemFile,
+    Crash, FIRST_FILE, Faults, FaultyDirectory, File as _, Log, LogError, LogOptions, MemDirectory,
+    MemFile,
 };
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
@@ -81,7 +82,14 @@ struct Run {
 impl Run {
     fn new(faults: Faults) -> Self {
         let directory = FaultyDirectory::new(MemDirectory::new(), faults);
-        Self { directory, options: OPTIONS, log: None, model: Model::default(), promised: 0, begun: false }
+        Self {
+            directory,
+            options: OPTIONS,
+            log: None,
+            model: Model::default(),
+            promised: 0,
+            begun: false,
+        }
     }
 
     /// Opens the log; a fault may be in the way.

@@ -37,8 +37,7 @@ const SYNC_AFTER: [usize; 4] = [1, 2, 5, 7];
 
 #[test]
 fn every_bit_is_noticed_or_does_not_matter() {
-    let options =
-        LogOptions { log_id: 99, preallocate: 64, reserve: 0, segment_bytes: u64::MAX };
+    let options = LogOptions { log_id: 99, preallocate: 64, reserve: 0, segment_bytes: u64::MAX };
     let directory = MemDirectory::new();
     let (mut log, _) = Log::open(directory.clone(), options).expect("a new log");
     let mut model = Model::default();

@@ -29,10 +29,18 @@ fn config() -> ProptestConfig {
 
 #[derive(Clone, Debug)]
 enum Write {
-    Put { key: u8, bytes: usize },
-    Delete { key: u8, count: u8 },
+    Put {
+        key: u8,
+        bytes: usize,
+    },
+    Delete {
+        key: u8,
+        count: u8,
+    },
     /// So far back from the newest revision.
-    Compact { back: i64 },
+    Compact {
+        back: i64,
+    },
 }
 
 #[derive(Clone, Debug)]

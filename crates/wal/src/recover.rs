@@ -251,8 +251,7 @@ fn read_front<E, R: FnMut(u64, &mut [u8]) -> Result<(), E>>(
     // The header is synced before anything follows it. Behind one that was not, a crash may have
     // left anything, but no batch of this log.
     let after = SEGMENT_HEADER_BYTES as u64;
-    let behind =
-        look_behind(window, log_id.unwrap_or(0), after, 0).map_err(RecoverError::Read)?;
+    let behind = look_behind(window, log_id.unwrap_or(0), after, 0).map_err(RecoverError::Read)?;
     if behind.later.is_some() || (log_id.is_none() && behind.bytes > 0) {
         return refused(0, Refusal::SegmentHeader);
     }

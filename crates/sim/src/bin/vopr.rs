@@ -27,8 +27,16 @@ const PROGRESS: Duration = Duration::from_secs(10);
 /// So much of a life is told when it ended badly.
 const LINES: usize = 150;
 
-const KINDS: [Kind; 6] =
-    [Kind::Forward, Kind::Hello, Kind::Hub, Kind::Raft, Kind::Reply, Kind::Role];
+const KINDS: [Kind; 8] = [
+    Kind::Forward,
+    Kind::Hello,
+    Kind::Hub,
+    Kind::Job,
+    Kind::Persist,
+    Kind::Raft,
+    Kind::Reply,
+    Kind::Role,
+];
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -140,6 +148,10 @@ fn hours(tally: &Tally) -> String {
 fn show(tally: &Tally) {
     for (fault, times) in &tally.faults {
         println!("{times:>9} {fault}");
+    }
+    println!();
+    for (job, times) in &tally.jobs {
+        println!("{times:>9} {job}");
     }
     println!("{:>9} steps", tally.steps);
     println!("{:>9} requests answered, {} failed", tally.answered, tally.failed);

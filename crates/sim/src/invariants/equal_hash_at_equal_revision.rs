@@ -1,4 +1,5 @@
-//! Equal hash at equal revision: two members whose stores are at the same revision hold the same.
+//! Equal hash at equal revision: two members whose stores are at the same revision, and have
+//! compacted the same, hold the same.
 //!
 //! A hash reads the whole store, so it is taken at every [`EVERY`]th revision while a cluster
 //! lives, and once more of all members at its end. That stores are where their entries bring them
@@ -11,10 +12,11 @@ use super::{Check, Sight, ensure};
 /// Revisions between two hashes.
 pub const EVERY: i64 = 16;
 
-/// By revision: its hash, and who had it first.
+/// All hashes.
 #[derive(Debug, Default)]
 pub struct Hashes {
-    known: BTreeMap<i64, (u32, String)>,
+    /// By revision and compact revision: the hash, and who had it first.
+    known: BTreeMap<(i64, i64), (u32, String)>,
     /// By place: the run, and the last revision that was hashed.
     seen: BTreeMap<String, (u64, i64)>,
 }
@@ -31,9 +33,10 @@ impl Hashes {
             return Ok(());
         }
         *seen = (sight.life, revision);
-        let Some(hash) = sight.node.store_hash_at(revision) else { return Ok(()) };
-        let place = sight.place;
-        let (known, who) = self.known.entry(revision).or_insert_with(|| (hash, place.into()));
+        let Some(hash) = sight.node.store_hash(revision) else { return Ok(()) };
+        let (place, at, hash) = (sight.place, hash.compact_revision, hash.hash);
+        let known = self.known.entry((revision, at));
+        let (known, who) = known.or_insert_with(|| (hash, place.into()));
         ensure(*known == hash, "equal_hash_at_equal_revision", || {
             format!("at revision {revision} {place} has hash {hash:08x}, {who} had {known:08x}")
         })

@@ -21,7 +21,8 @@ impl Seen {
         if !sight.view.leads || !self.0.insert((place.into(), term)) {
             return Ok(());
         }
-        let last = truth.last_before(term);
+        // What is before its log is in its store.
+        let last = truth.last_before(term).max(sight.view.anchor.0);
         let Some(committed) = truth.at(last) else { return Ok(()) };
         ensure(logs.chain(place, last) == Some(committed.chain), "leader_completeness", || {
             format!("{place} leads term {term} without what was committed up to entry {last}")

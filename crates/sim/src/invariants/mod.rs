@@ -102,7 +102,7 @@ impl Invariants {
 
     fn check(&mut self, sight: &Sight<'_>, history: &History) -> Check {
         self.elections.check(sight)?;
-        self.logs.check(sight)?;
+        self.logs.check(sight, &self.truth)?;
         self.machine.check(sight, &self.logs, &mut self.truth, history)?;
         self.completeness.check(sight, &self.logs, &self.truth)?;
         self.revisions.check(sight, &self.truth)?;

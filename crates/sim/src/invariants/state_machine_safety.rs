@@ -40,7 +40,9 @@ impl Commits {
         ensure(from <= view.commit, NAME, || {
             format!("{place} went back from commit {from} to {}", view.commit)
         })?;
-        for index in from.min(truth.last()) + 1..=view.commit {
+        // What is before the log's anchor is in the store, which has its own properties.
+        let first = (from.min(truth.last()) + 1).max(view.anchor.0);
+        for index in first.max(1)..=view.commit {
             let chain = logs.chain(place, index);
             if index <= truth.last() {
                 let known = truth.at(index).map(|entry| entry.chain);

@@ -40,7 +40,7 @@ use api::session::{Request, Response};
 
 use super::{Check, ensure};
 use crate::model::bare;
-use crate::truth::{Committed, Truth};
+use crate::truth::{Committed, Truth, is_unique};
 
 const NAME: &str = "strict_serializability";
 
@@ -58,6 +58,8 @@ struct Asked {
     request: Request,
     sort: Sort,
     floor: i64,
+    /// The compact revision that was there before it was asked.
+    compacted: i64,
 }
 
 /// All requests of all clients.
@@ -89,7 +91,9 @@ impl History {
         if sort == Sort::Write {
             self.writes.insert(encode_body(&request), floor);
         }
-        self.open.insert(self.last, Asked { client: client.into(), request, sort, floor });
+        let compacted = truth.model().compacted();
+        let client = client.into();
+        self.open.insert(self.last, Asked { client, request, sort, floor, compacted });
         self.last
     }
 
@@ -116,6 +120,10 @@ impl History {
     /// If nobody asked for it, or it comes before something that was answered before it began.
     pub fn committed(&self, index: u64, entry: &Committed) -> Check {
         let Some((request, _)) = &entry.command else { return Ok(()) };
+        // Members raise alarms by themselves.
+        if matches!(request, Request::Alarm(_)) {
+            return Ok(());
+        }
         let floor = self.writes.get(&encode_body(request));
         let (before, after) = entry.revisions;
         ensure(floor.is_some(), NAME, || format!("nobody asked for entry {index}: {request:?}"))?;
@@ -144,7 +152,7 @@ impl History {
             Err(error) => {
                 self.failed += 1;
                 self.last_error = Some((id, error.clone()));
-                return refused(&asked, &error);
+                return refused(&asked, &error, truth);
             }
         };
         self.answered += 1;
@@ -157,21 +165,37 @@ impl History {
 
 fn wrote(client: &str, asked: &Asked, response: &Response, truth: &Truth) -> Check {
     let request = &asked.request;
+    if let Request::Compact(compact) = request {
+        let compacted = truth.model().compacted();
+        return ensure(compact.revision <= compacted, NAME, || {
+            format!("{client} was told that {} is compacted, and {compacted} is", compact.revision)
+        });
+    }
+    if !is_unique(request) {
+        return Ok(());
+    }
     let right = truth.place_of(request).and_then(|entry| entry.command.as_ref());
     ensure(right.is_some(), NAME, || {
         format!("{client} was told of {request:?}, which is not committed: {response:?}")
     })?;
-    ensure(right.is_none_or(|(_, right)| right == response), NAME, || {
+    ensure(right.is_none_or(|(_, right)| right.as_ref() == Ok(response)), NAME, || {
         format!("{client} was told {response:?}, not {right:?}")
     })
 }
 
 fn read(client: &str, asked: &Asked, mut response: Response, truth: &Truth) -> Check {
     let (request, floor) = (&asked.request, asked.floor);
-    let revision = crate::model::header(&mut response).revision;
+    let revision = response.header().revision;
     ensure(asked.sort == Sort::Serializable || revision >= floor, NAME, || {
         format!("{client} read revision {revision} when {floor} was there before it asked")
     })?;
+    if let Request::Range(range) = request {
+        let gone = asked.sort == Sort::Read && (1..asked.compacted).contains(&range.revision);
+        ensure(!gone, NAME, || {
+            let compacted = asked.compacted;
+            format!("{client} read revision {} when {compacted} was compacted", range.revision)
+        })?;
+    }
     ensure(revision <= truth.model().revision(), NAME, || {
         format!("{client} read revision {revision}, which is not there")
     })?;
@@ -181,13 +205,15 @@ fn read(client: &str, asked: &Asked, mut response: Response, truth: &Truth) -> C
     })
 }
 
-/// An error promises nothing, but for one: that a revision is not there yet.
-fn refused(asked: &Asked, error: &Error) -> Check {
+/// An error promises nothing, but for two: that a revision is not there yet, or not any more.
+fn refused(asked: &Asked, error: &Error, truth: &Truth) -> Check {
     let Request::Range(range) = &asked.request else { return Ok(()) };
-    let wrong =
-        *error == Error::FutureRev && asked.sort == Sort::Read && range.revision <= asked.floor;
-    ensure(!wrong, NAME, || {
-        format!("{} was refused revision {} of {}", asked.client, range.revision, asked.floor)
+    let revision = range.revision;
+    let early = *error == Error::FutureRev && asked.sort == Sort::Read && revision <= asked.floor;
+    let late = *error == Error::Compacted && revision >= truth.model().compacted();
+    ensure(!early && !late, NAME, || {
+        let (client, floor) = (&asked.client, asked.floor);
+        format!("{client} was refused revision {revision} of {floor}: {error}")
     })
 }
 
@@ -199,7 +225,11 @@ fn sort(request: &Request) -> Sort {
             let mut ops = txn.success.iter().chain(&txn.failure);
             if ops.any(|op| !matches!(op, RequestOp::Range(_))) { Sort::Write } else { Sort::Read }
         }
-        Request::Put(_) | Request::DeleteRange(_) => Sort::Write,
-        Request::Range(_) | Request::MemberList(_) | Request::Status => Sort::Read,
+        Request::Put(_) | Request::DeleteRange(_) | Request::Compact(_) | Request::Alarm(_) => {
+            Sort::Write
+        }
+        Request::Range(_) | Request::MemberList(_) | Request::Status | Request::HashKv(_) => {
+            Sort::Read
+        }
     }
 }

@@ -27,6 +27,7 @@ pub struct Watch {
 pub struct Watches {
     watches: BTreeMap<(String, i64), Watch>,
     last: i64,
+    ended: Vec<Watch>,
     /// Events that were told.
     pub events: u64,
 }
@@ -75,7 +76,9 @@ impl Watches {
         let Some(watch) = self.watches.get_mut(&(client.to_string(), id)) else {
             return ensure(false, NAME, || format!("{client} knows no watch {id}: {response:?}"));
         };
-        ensure(!response.canceled, NAME, || format!("watch {id} of {client} was ended"))?;
+        if response.canceled {
+            return self.ended(client, response, truth);
+        }
         if response.created {
             watch.next = watch.next.or(Some(response.header.revision + 1));
         }
@@ -83,8 +86,15 @@ impl Watches {
             return Ok(());
         };
         let last = last.kv.mod_revision;
-        let right: Vec<Event> = watch.expected(next, last, truth);
+        let mut right: Vec<Event> = watch.expected(next, last, truth);
         self.events += response.events.len() as u64;
+        // What was there before an event may be compacted when it is told.
+        let compacted = truth.model().compacted();
+        for (event, told) in right.iter_mut().zip(&response.events) {
+            if told.prev_kv.is_none() && event.kv.mod_revision <= compacted {
+                event.prev_kv = None;
+            }
+        }
         ensure(right == response.events, NAME, || {
             format!(
                 "watch {id} of {client}, told up to {}, was told {:?} and not {right:?}",
@@ -94,6 +104,24 @@ impl Watches {
         })?;
         watch.next = Some(last + 1);
         Ok(())
+    }
+
+    /// A watch is ended: it may be if what it is to be told next is compacted, and goes on where
+    /// history begins.
+    fn ended(&mut self, client: &str, response: &WatchResponse, truth: &Truth) -> Check {
+        let (id, at) = (response.watch_id, response.compact_revision);
+        let Some(watch) = self.watches.remove(&(client.to_string(), id)) else { return Ok(()) };
+        let compacted = at > 0 && at <= truth.model().compacted();
+        ensure(compacted && watch.next.is_none_or(|next| next < at), NAME, || {
+            format!("watch {id} of {client} was ended: {response:?}, it was at {:?}", watch.next)
+        })?;
+        self.ended.push(Watch { next: Some(at), ..watch });
+        Ok(())
+    }
+
+    /// The watches that were ended since the last time, to go on.
+    pub fn take_ended(&mut self) -> Vec<Watch> {
+        std::mem::take(&mut self.ended)
     }
 
     /// Everybody must have been told everything by now.

@@ -22,9 +22,12 @@ impl Runner {
                 Role::Halted(_) => "halted",
             };
             let peers = report.peers.iter().map(|peer| format!("{} {:?}", peer.name, peer.link));
-            let (revision, hash) = node.store_hash();
+            let store = node.store_hash(0);
+            let (revision, hash) = store.map_or((0, 0), |store| (store.revision, store.hash));
+            let (anchor, last) = node.raft_view().map_or((0, 0), |v| (v.anchor.0, v.last));
+            let log = if anchor > 0 { format!(" log ({anchor}, {last}]") } else { String::new() };
             lines.push(format!(
-                "      {place} {role} t{} commit {} rev {revision} hash {hash:08x} peers {}",
+                "      {place} {role} t{} commit {}{log} rev {revision} hash {hash:08x} peers {}",
                 report.term,
                 report.commit,
                 peers.collect::<Vec<_>>().join(", ").to_lowercase(),

@@ -36,6 +36,9 @@ enum Act {
     Leave,
     Wipe,
     Restore,
+    SlowJobs,
+    MakeRoom,
+    Ambush,
 }
 
 /// How often each happens, relative to the others, and whether it does harm. What heals is there
@@ -68,6 +71,9 @@ const ACTS: &[(Act, u64, bool)] = &[
     (Act::Leave, 3, true),
     (Act::Wipe, 2, true),
     (Act::Restore, 4, false),
+    (Act::SlowJobs, 3, true),
+    (Act::MakeRoom, 6, false),
+    (Act::Ambush, 6, true),
 ];
 
 /// Shorter logs are left alone by bit flips.
@@ -99,6 +105,18 @@ impl Life {
             Act::Leave => {}
             Act::Wipe => return self.wipe(&place),
             Act::Restore => return self.restore(),
+            Act::SlowJobs => {
+                self.happened("slow jobs", &place);
+                let step_ms = self.random.between(20, 400);
+                self.cluster.slow_jobs(&place, step_ms);
+            }
+            Act::MakeRoom if !self.invariants.truth.model().alarms().is_empty() => {
+                for request in self.make_room() {
+                    self.request(&place, request);
+                }
+            }
+            Act::MakeRoom => {}
+            Act::Ambush => self.ambush = Some(None),
         }
         Ok(())
     }
@@ -143,6 +161,24 @@ impl Life {
         self.cluster.crash(place, crash);
     }
 
+    /// Whoever leads anew crashes soon after, if somebody waits for that.
+    pub(super) fn spring_ambush(&mut self) {
+        let (now, leader) = (self.cluster.now(), self.new_leader());
+        match self.ambush.take() {
+            Some(None) => {
+                self.ambush = Some(leader.map(|place| {
+                    let within = 4 * (self.plan.latency_ms + self.plan.sync_ms);
+                    (now + self.random.between(0, within), place)
+                }));
+            }
+            Some(Some((at, place))) if at <= now => {
+                self.happened("crash of a new leader", &place);
+                self.cluster.crash(&place, Crash::Lose);
+            }
+            waiting => self.ambush = waiting,
+        }
+    }
+
     /// Starts a member; on its own directory, with its disk mended, that cannot fail.
     pub(super) fn start(&mut self, place: &str) -> Result<(), Violation> {
         if self.cluster.is_running(place) {
@@ -156,7 +192,9 @@ impl Life {
             property: "recovery",
             text: format!("{place} does not start from what it left: {error}"),
         })?;
-        self.vouched.insert(place.into(), used(&self.cluster.image(place)));
+        if let Some(oldest) = self.cluster.oldest_log(place) {
+            self.vouched.insert(place.into(), oldest);
+        }
         Ok(())
     }
 
@@ -286,7 +324,8 @@ impl Life {
             }
             _ => {
                 self.happened("full disk", place);
-                self.cluster.fill_disk(place);
+                let room = self.random.between(0, 30_000);
+                self.cluster.fill_disk(place, room);
             }
         }
     }
@@ -296,21 +335,23 @@ impl Life {
     /// run vouches for all that was there. What no later batch vouches for could be a torn end.
     fn flip(&mut self, place: &str) -> Result<(), Violation> {
         // The last quarter may be that first batch itself.
-        let used = self.vouched.get(place).map_or(0, |used| used * 3 / 4);
+        let Some((file, used)) = self.vouched.get(place).cloned() else { return Ok(()) };
+        let used = used * 3 / 4;
+        let there = self.cluster.image(place).contains_key(&file);
         let formed = self.cluster.report(place).is_some_and(|report| report.cluster.is_some());
-        if !self.cluster.is_running(place) || !formed || used < FLIP_BYTES {
+        if !self.cluster.is_running(place) || !formed || used < FLIP_BYTES || !there {
             return Ok(());
         }
         let (at, bit) = (self.random.between(0, used), self.random.between(0, 8) as u8);
         self.happened("bit flip", place);
         self.cluster.crash(place, Crash::Lose);
         self.cluster.mend_disk(place);
-        self.cluster.flip(place, at, bit);
+        self.cluster.flip(place, &file, at, bit);
         if self.cluster.start(place).is_ok() {
             let text = format!("{place} starts with bit {bit} of byte {at} of {used} turned over");
             return Err(Violation { property: "recovery", text });
         }
-        self.cluster.flip(place, at, bit);
+        self.cluster.flip(place, &file, at, bit);
         self.start(place)
     }
 
@@ -340,9 +381,4 @@ impl Life {
         self.cluster.trace.remark(now, &format!("{fault}: {place}"));
         self.tally.count(fault, 1);
     }
-}
-
-/// Bytes of a log, without what is written ahead.
-fn used(image: &[u8]) -> u64 {
-    image.iter().rposition(|byte| *byte != 0).map_or(0, |last| last as u64 + 1)
 }

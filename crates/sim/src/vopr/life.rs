@@ -6,6 +6,7 @@ use api::session::{Request, ServerMessage};
 use super::plan::Plan;
 use super::{Failure, Outcome, Tally};
 use crate::cluster::{Cluster, Settings};
+use crate::disk::Image;
 use crate::invariants::strict_serializability::History;
 use crate::invariants::watch_reliable::{Watch, Watches};
 use crate::invariants::{Check, Invariants};
@@ -28,6 +29,9 @@ pub(super) const LED_MS: u64 = 5000;
 /// So soon then each member answers a write and a read.
 pub(super) const SERVED_MS: u64 = 2000;
 
+/// So often an operator makes room and clears the alarms.
+const ROUNDS: u64 = 4;
+
 /// So soon then all have told all.
 const QUIET_MS: u64 = 1500;
 
@@ -37,7 +41,7 @@ const FRAMES_A_SECOND: u64 = 60;
 /// A place whose directory is not its member's, and what its own held.
 pub(super) struct Impostor {
     pub(super) place: String,
-    pub(super) image: Vec<u8>,
+    pub(super) image: Image,
 }
 
 /// A cluster, its clients, and all who watch them.
@@ -59,8 +63,13 @@ pub(super) struct Life {
     consoles: u64,
     pub(super) flapping: Option<String>,
     pub(super) impostor: Option<Impostor>,
-    /// By place: so many bytes of its log were there when it started the last time.
-    pub(super) vouched: std::collections::BTreeMap<String, u64>,
+    /// By place: the oldest file of its log when it started the last time, and how many bytes of
+    /// it were there.
+    pub(super) vouched: std::collections::BTreeMap<String, (String, u64)>,
+    /// Somebody waits for a new leader to crash it, or for the time to do so.
+    pub(super) ambush: Option<Option<(u64, String)>>,
+    /// The newest term in which somebody was seen to lead.
+    led: u64,
     pub(super) tally: Tally,
 }
 
@@ -70,7 +79,8 @@ impl Life {
         let (latency_ms, sync_ms) = (plan.latency_ms, plan.sync_ms);
         let members: Vec<String> = (1..=plan.members).map(|n| n.to_string()).collect();
         let learners = members[(plan.members - plan.learners) as usize..].to_vec();
-        let settings = Settings { seed, latency_ms, sync_ms, learners, lying_disks };
+        let pace = plan.pace;
+        let settings = Settings { seed, latency_ms, sync_ms, learners, lying_disks, pace };
         let mut cluster = Cluster::new(settings);
         for name in &members {
             cluster.add(name, name, NAME, "token", &members);
@@ -90,6 +100,8 @@ impl Life {
             flapping: None,
             impostor: None,
             vouched: std::collections::BTreeMap::new(),
+            ambush: None,
+            led: 0,
             tally: Tally { lives: 1, ..Tally::default() },
         }
     }
@@ -111,6 +123,7 @@ impl Life {
         self.tally.failed = self.history.failed;
         self.tally.committed = self.invariants.truth.last();
         self.tally.events = self.watches.events;
+        self.tally.jobs = self.cluster.trace.jobs.clone();
         self.tally.count("frames lost, doubled or late", self.cluster.net.injected);
         Outcome {
             tally: self.tally,
@@ -143,7 +156,7 @@ impl Life {
         self.cluster.trace.remark(now, "the trouble is over");
         self.cluster.net.faults = Faults::default();
         self.cluster.net.clear();
-        self.flapping = None;
+        (self.flapping, self.ambush) = (None, None);
         if !self.cluster.hub_runs() {
             self.cluster.start_hub();
         }
@@ -152,6 +165,7 @@ impl Life {
             self.cluster.pace(&place, 1000);
             self.cluster.mend_disk(&place);
             self.cluster.slow_disk(&place, None);
+            self.cluster.slow_jobs(&place, self.plan.step_ms);
             self.cluster.thaw(&place);
             self.cluster.hold_syncs(&place, false);
             self.cluster.link(&place);
@@ -163,6 +177,7 @@ impl Life {
             self.start(&place)?;
         }
         self.wait_for(LED_MS, "a leader whom all follow", Cluster::is_led)?;
+        self.clear_alarms()?;
         for place in self.members.clone() {
             self.serves(&place)?;
         }
@@ -181,12 +196,31 @@ impl Life {
             return Err(Failure::Liveness(text));
         }
         self.watches.complete(&self.invariants.truth)?;
-        let hash = |place: &String| self.cluster.node(place).map(node::Node::store_hash);
+        let hash = |place: &String| self.cluster.node(place)?.store_hash(0);
         let hashes: Vec<_> = self.members.iter().map(hash).collect();
         match hashes.iter().all(|other| *other == hashes[0] && other.is_some()) {
             true => Ok(()),
             false => Err(Failure::Liveness(format!("the stores stay different: {hashes:?}"))),
         }
+    }
+
+    /// An operator makes room and clears all alarms, until they stay so.
+    fn clear_alarms(&mut self) -> Result<(), Failure> {
+        for round in 0..ROUNDS {
+            // Whoever still has no room says so within this time.
+            self.run(SERVED_MS)?;
+            let alarms = self.invariants.truth.model().alarms();
+            if alarms.is_empty() && (round > 0 || self.plan.pace.quota_bytes == u64::MAX) {
+                return Ok(());
+            }
+            let place = self.members[0].clone();
+            for request in self.make_room() {
+                // If one fails the next round finds out.
+                let _ = self.succeeds(&place, request)?;
+            }
+        }
+        let alarms = self.invariants.truth.model().alarms();
+        Err(Failure::Liveness(format!("alarms stay raised: {alarms:?}")))
     }
 
     /// A place's client gets a write and a read through.
@@ -197,7 +231,13 @@ impl Life {
                 false => self.range(false),
             };
             let begun = self.cluster.now();
-            if let Err(why) = self.succeeds(place, request)? {
+            let mut result = self.succeeds(place, request)?;
+            if result == Err(api::Error::Timeout.to_string()) {
+                // A snapshot may hide what became of a write.
+                let again = if write { self.put(self.history.next()) } else { self.range(false) };
+                result = self.succeeds(place, again)?;
+            }
+            if let Err(why) = result {
                 let what = if write { "writes" } else { "reads" };
                 let text = format!("{place} does not serve {what}, asked at {begun}: {why}");
                 return Err(Failure::Liveness(text));
@@ -259,6 +299,7 @@ impl Life {
             self.told(&client, message)?;
         }
         self.forget_ended();
+        self.spring_ambush();
         Ok(())
     }
 
@@ -273,7 +314,11 @@ impl Life {
             ServerMessage::Response { id, result } => {
                 self.history.answered(client, id, result, truth)
             }
-            ServerMessage::Watch(response) => self.watches.told(client, &response, truth),
+            ServerMessage::Watch(response) => {
+                let told = self.watches.told(client, &response, truth);
+                self.orphans.extend(self.watches.take_ended());
+                told
+            }
             ServerMessage::Lost(_) => {
                 self.client_lost(client);
                 if console {
@@ -333,5 +378,17 @@ impl Life {
             self.cluster.is_running(place) && report.is_some_and(|r| r.role == Role::Leader)
         };
         self.members.iter().find(leads).cloned()
+    }
+
+    /// Who leads in a term in which nobody was seen to lead before.
+    pub(super) fn new_leader(&mut self) -> Option<String> {
+        let leaders = self.members.iter().filter_map(|place| {
+            let report = self.cluster.report(place).filter(|r| r.role == Role::Leader)?;
+            self.cluster.is_running(place).then_some((report.term, place))
+        });
+        let (term, place) = leaders.max()?;
+        let newer = term > self.led;
+        self.led = self.led.max(term);
+        newer.then(|| place.clone())
     }
 }

@@ -75,6 +75,8 @@ pub struct Tally {
     pub committed: u64,
     /// Events told to watches.
     pub events: u64,
+    /// What members had done below memory, by kind.
+    pub jobs: BTreeMap<&'static str, u64>,
     /// Faults, by kind.
     pub faults: BTreeMap<&'static str, u64>,
 }
@@ -99,6 +101,9 @@ impl Tally {
         self.failed += other.failed;
         self.committed += other.committed;
         self.events += other.events;
+        for (job, times) in &other.jobs {
+            *self.jobs.entry(job).or_default() += times;
+        }
         for (fault, times) in &other.faults {
             self.count(fault, *times);
         }

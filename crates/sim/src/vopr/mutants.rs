@@ -1,7 +1,4 @@
 //! Builds that are broken on purpose, and within how many seeds lives notice.
-//!
-//! One rule that can be left out is not in the table: `TermBeforeSync`. Thousands of lives did not
-//! notice it; the script `trap-3-learner` shows that rule at work.
 
 use node::testing::{Broken, break_by};
 
@@ -50,10 +47,15 @@ pub const MUTANTS: &[Mutant] = &[
     Mutant { name: "a sync that does nothing", how: How::Disk, within: 50 },
     node("an append acknowledged before it is synced", Broken::AckBeforeSync, 500),
     node("a vote before it is synced", Broken::VoteBeforeSync, 5000),
+    node("a leader's term before it is synced", Broken::TermBeforeSync, 5000),
     node("a vote that a start forgets", Broken::VoteForgotten, 2000),
     node("an entry that a start forgets", Broken::EntryForgotten, 50),
     node("a forgotten sighting", Broken::SightingForgotten, 50),
     node("a wiped member that votes", Broken::WipedVotes, 50),
+    node("a log that is cut past the synced store", Broken::CutAhead, 50),
+    node("a generation that takes over before it is named", Broken::SwitchBeforeSync, 500),
+    node("alarms that a snapshot forgets", Broken::AlarmsForgotten, 500),
+    node("a compaction that skips on some members", Broken::CompactSkips, 50),
 ];
 
 /// Puts the rule back when it goes.

@@ -1,6 +1,8 @@
 //! What kind of life it will be. Each life has only some of all faults: two that always come
 //! together could hide each other.
 
+use node::Pace;
+
 use crate::net::Faults;
 use crate::random::Random;
 
@@ -27,6 +29,10 @@ pub struct Plan {
     pub kinds: u64,
     /// How many keys there are.
     pub keys: u64,
+    /// How much members keep where.
+    pub pace: Pace,
+    /// How long a step of a job takes.
+    pub step_ms: u64,
     /// What happens after the cluster has healed.
     pub coda: Coda,
 }
@@ -69,8 +75,30 @@ impl Plan {
             frames: frames(&mut random),
             kinds: random.next_u64() | random.next_u64(),
             keys: random.between(2, 9),
+            pace: pace(&mut random),
+            step_ms: random.between(1, 8) * if slow { 4 } else { 1 },
             coda,
         }
+    }
+}
+
+/// In some lives nothing leaves memory, in others everything does at once.
+fn pace(random: &mut Random) -> Pace {
+    if random.in_1000(200) {
+        return Pace::NATIVE;
+    }
+    let size = random.between(1, 12);
+    Pace {
+        run_rows: size as usize * 8,
+        run_bytes: size as usize * 4096,
+        run_entries: size * 12,
+        keep_entries: random.between(1, 40),
+        keep_bytes: size as usize * 8192,
+        // A file has this much when almost nothing is in it.
+        rewrite_bytes: if random.in_1000(500) { 60_000 } else { 4_000_000 },
+        quota_bytes: if random.in_1000(100) { 5000 } else { u64::MAX },
+        read_keys: random.between(1, 6) as usize,
+        apply_entries: random.between(1, 60) as usize,
     }
 }
 

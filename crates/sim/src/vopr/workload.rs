@@ -3,9 +3,10 @@
 
 use api::Bytes;
 use api::kv::{
-    Compare, CompareResult, CompareTarget, DeleteRangeRequest, PutRequest, RangeRequest, RequestOp,
-    TxnRequest,
+    CompactRequest, Compare, CompareResult, CompareTarget, DeleteRangeRequest, PutRequest,
+    RangeRequest, RequestOp, TxnRequest,
 };
+use api::maintenance::{AlarmAction, AlarmRequest};
 use api::session::{ClientMessage, Request};
 use api::watch::WatchRequest;
 
@@ -26,7 +27,8 @@ impl Life {
             50..65 => self.say(&client, Self::txn),
             65..80 => self.say(&client, |life, _| life.range(false)),
             80..88 => self.say(&client, |life, _| life.range(true)),
-            88..94 => self.say(&client, |life, _| life.old_range()),
+            88..92 => self.say(&client, |life, _| life.old_range()),
+            92..94 => self.say(&client, |life, _| life.compact()),
             94..96 => self.say(&client, |life, _| life.read_txn()),
             _ => self.watch(&client),
         }
@@ -132,6 +134,31 @@ impl Life {
         let revision = self.random.between(1, newest as u64 + 1) as i64;
         let serializable = self.random.in_1000(300);
         Request::Range(RangeRequest { revision, serializable, ..self.all_keys() })
+    }
+
+    /// Often of what is old, at times of everything, now and then of what is not there.
+    fn compact(&mut self) -> Request {
+        let newest = self.invariants.truth.model().revision();
+        let back = match self.random.between(0, 4) {
+            0 => 0,
+            1 => self.random.between(0, 100) as i64 - 2,
+            _ => self.random.between(0, 20) as i64,
+        };
+        let (revision, physical) = (newest - back, self.random.in_1000(500));
+        Request::Compact(CompactRequest { revision, physical })
+    }
+
+    /// What an operator does about a lack of room: deletes, compacts, and clears the alarms.
+    pub(super) fn make_room(&self) -> Vec<Request> {
+        let (model, id) = (self.invariants.truth.model(), self.history.next());
+        let range_end = format!("l#{id}").into();
+        let delete = DeleteRangeRequest { key: "k".into(), range_end, prev_kv: false };
+        let compact = CompactRequest { revision: model.revision(), physical: true };
+        let clear = model.alarms().into_iter().map(|raised| {
+            let (action, member_id) = (AlarmAction::Deactivate, raised.member_id);
+            Request::Alarm(AlarmRequest { action, member_id, alarm: Some(raised.alarm) })
+        });
+        [Request::DeleteRange(delete), Request::Compact(compact)].into_iter().chain(clear).collect()
     }
 
     fn all_keys(&self) -> RangeRequest {

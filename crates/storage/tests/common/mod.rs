@@ -11,10 +11,21 @@ pub(crate) type State = (BTreeMap<u8, Bytes>, Vec<(u64, Bytes)>);
 /// A record before its batch gives it a place: an entry goes `back` entries below the end.
 #[derive(Clone, Debug)]
 pub(crate) enum Draft {
-    Append { back: u64, bytes: usize, fill: u8 },
-    Set { slot: u8, bytes: usize, fill: u8 },
+    Append {
+        back: u64,
+        bytes: usize,
+        fill: u8,
+    },
+    Set {
+        slot: u8,
+        bytes: usize,
+        fill: u8,
+    },
     /// Cut off all but so many of the newest entries, and so far beyond the end.
-    Cut { keep: u64, beyond: u64 },
+    Cut {
+        keep: u64,
+        beyond: u64,
+    },
 }
 
 /// All batches that were appended, in order.
