@@ -2,7 +2,9 @@
 
 pub mod address;
 pub mod backoff;
+pub mod bytes;
 pub mod card;
+pub mod draft;
 pub mod life;
 pub mod listing;
 pub mod notice;
