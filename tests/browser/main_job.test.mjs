@@ -84,13 +84,15 @@ scene('a page reads the past, and says in words what is wrong', async (stage) =>
   await page.row('k', 'third');
 
   await page.put('', 'no key');
-  await page.putSays(/etcdserver: key is not provided/);
+  await page.putSays(/A key has at least one character/);
   await page.put('k', 'x'.repeat(1.6 * 1024 * 1024));
   await page.putSays(/etcdserver: request is too large/);
   await page.put('k', 'fourth');
   await page.putSays(/^$/);
   await page.row('k', 'fourth');
-  await page.says('[data-field=answered]', /answered by member [123], revision \d+, [\d.]+ m?s/);
+  const answered = /^Put “k”: answered by member [123] at revision \d+ in [\d.]+ m?s\.$/;
+  await page.says('[data-field=put-answer]', answered);
+  await page.says('[data-field=answered]', /^Answered by member [123] in [\d.]+ m?s\.$/);
 
   const refused = await etcdctl.try(['get', 'k', '--rev=1000000']);
   assert.notEqual(refused.code, 0);

@@ -78,7 +78,6 @@ export class Tab {
           value: text('td.value'),
           version: text('[data-label=version]'),
           revision: text('[data-label=revision]'),
-          error: text('.error'),
         }];
       })));
   }
@@ -92,6 +91,24 @@ export class Tab {
     }, within);
   }
 
+  /** What the table says of its rows, and how many there are. */
+  async caption(pattern, within) {
+    return this.says('[data-field=caption]', pattern, within);
+  }
+
+  async count(words, within) {
+    return until(`the table to have ${words}`, async () => {
+      const count = await this.page.textContent('[data-field=count]');
+      if (count !== words) throw new Error(count);
+      return true;
+    }, within);
+  }
+
+  /** A key's row. */
+  rowOf(key) {
+    return this.page.locator(`tr[data-key=${JSON.stringify(key)}]`);
+  }
+
   /** Puts by the form. */
   async put(key, value) {
     await this.show();
@@ -103,8 +120,7 @@ export class Tab {
   /** Deletes by the row's button. */
   async delete(key) {
     await this.show();
-    const row = this.page.locator(`tr[data-key=${JSON.stringify(key)}]`);
-    await row.getByRole('button', { name: 'Delete' }).click();
+    await this.rowOf(key).getByRole('button', { name: 'Delete' }).click();
   }
 
   /** Presses a button or follows a link of a member's card. */

@@ -6,16 +6,20 @@
 //!  hub     ──► │ link, presence   (hub.rs)        │
 //!  tabs    ──► │ handing over     (tabs.rs)       │
 //!              │ requests, watches (requests.rs)  │ ◄── ui
+//!              │ the keys on show (keys.rs …)     │
 //!              └──────────────────────────────────┘
 //! ```
 //!
 //! [`Page`] is a handle: copies are the same page. What decides is in [`rules`](crate::rules).
 
+mod deleted;
 mod hub;
+mod keys;
 mod locks;
 mod members;
 mod rebind;
 mod requests;
+mod rows;
 mod tabs;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,6 +37,8 @@ use crate::rules::life::{Life, Storage};
 use crate::rules::notice::{self, Notice, Situation};
 use crate::rules::plan::{Binding, Directories};
 
+pub(crate) use deleted::Deleted;
+pub(crate) use keys::Keys;
 pub(crate) use requests::{Answer, PATIENCE};
 
 /// The link to the hub.
@@ -75,6 +81,8 @@ pub(crate) struct Page {
     cannot_host: RwSignal<Option<String>>,
     /// Raised whenever requests go another way than before.
     pub(crate) reroutes: RwSignal<u32>,
+    /// A member listens to requests, as far as the last of them tells.
+    pub(crate) reached: RwSignal<bool>,
     /// Some member knows of a leader.
     pub(crate) led: Memo<bool>,
     hub: StoredValue<hub::Hub, LocalStorage>,
@@ -105,6 +113,7 @@ impl Page {
             no_files: RwSignal::default(),
             cannot_host: RwSignal::default(),
             reroutes: RwSignal::default(),
+            reached: RwSignal::default(),
             led: Memo::new(move |_| local.with(knows_leader) || remote.with(knows_leader)),
             hub: StoredValue::new_local(hub::Hub::default()),
             hosts: StoredValue::new_local(BTreeMap::new()),

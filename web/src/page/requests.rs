@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use api::Error;
 use api::frame::Frame;
+use api::kv::ResponseHeader;
 use api::session::{Request, Response};
 use api::watch::{WatchCreateRequest, WatchResponse};
 use client::{CallId, Client, Input, Output, Patience, WatchId};
@@ -15,6 +16,7 @@ use leptos::prelude::*;
 use super::{Link, Page};
 use crate::browser::time;
 use crate::browser::worker::ToWorker;
+use crate::rules::fate::Answered;
 use crate::rules::life::Life;
 use crate::rules::route::{self, Route};
 
@@ -49,12 +51,32 @@ impl Page {
         request: &Request,
         patience: Patience,
         then: impl FnOnce(Answer) + 'static,
-    ) {
-        self.requests.update_value(|r| {
+    ) -> CallId {
+        let call = self.requests.try_update_value(|r| {
             let call = r.client.call(now(), request, patience);
             r.calls.insert(call, (time::now_ms(), Box::new(then)));
+            call
         });
         self.drive();
+        // The page lives as long as its tab.
+        call.expect("the page's state is never disposed of")
+    }
+
+    /// Nobody wants the answer any more.
+    pub(crate) fn abandon(self, call: CallId) {
+        self.requests.update_value(|r| {
+            r.client.abandon(call);
+            r.calls.remove(&call);
+        });
+        self.drive();
+    }
+
+    /// Who gave an answer.
+    pub(crate) fn answered(self, response: &Response, millis: f64) -> Answered {
+        let header = header(response);
+        let by = self.name_of(header.member_id);
+        let by = by.unwrap_or_else(|| format!("{:x}", header.member_id));
+        Answered { by, revision: header.revision, millis }
     }
 
     /// Watches until [`unwatch`](Self::unwatch), over losses and changes of the way.
@@ -138,6 +160,10 @@ impl Page {
         while let Some(output) = self.requests.try_update_value(|r| r.client.poll()).flatten() {
             self.carry_out(output);
         }
+        let reached = self.requests.with_value(|r| r.client.trouble().is_none());
+        if self.reached.get_untracked() != reached {
+            self.reached.set(reached);
+        }
         self.set_timer();
     }
 
@@ -184,6 +210,17 @@ impl Page {
             };
             r.timer = set_timeout_with_handle(wake, pause).ok();
         });
+    }
+}
+
+fn header(response: &Response) -> &ResponseHeader {
+    match response {
+        Response::Range(r) => &r.header,
+        Response::Put(r) => &r.header,
+        Response::DeleteRange(r) => &r.header,
+        Response::Txn(r) => &r.header,
+        Response::MemberList(r) => &r.header,
+        Response::Status(r) => &r.header,
     }
 }
 

@@ -12,4 +12,6 @@ pub mod notice;
 pub mod pace;
 pub mod plan;
 pub mod route;
+pub mod scope;
+pub mod showing;
 pub mod text;

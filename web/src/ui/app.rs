@@ -5,7 +5,7 @@ use leptos::prelude::*;
 use super::dialog::{NewCluster, NewClusterDialog};
 use super::first_minute::FirstMinute;
 use super::header::Header;
-use super::keys::Keys;
+use super::keys::KeysPanel;
 use super::members::Members;
 use super::notices::Notices;
 use crate::page::Page;
@@ -31,7 +31,7 @@ fn Cluster(address: Address) -> impl IntoView {
             <Notices/>
             <Members/>
             <FirstMinute/>
-            <Keys/>
+            <KeysPanel/>
         </main>
         <NewClusterDialog/>
     }

@@ -7,10 +7,13 @@ mod app;
 mod dialog;
 mod entry;
 mod first_minute;
+mod focus;
 mod header;
 mod keys;
 mod members;
 mod notices;
+mod row;
 mod table;
+mod waiting;
 
 pub(crate) use app::App;
