@@ -190,6 +190,33 @@ scene('bytes come back as they were', async (stage) => {
   assert.equal(await tab.rowOf('long').locator('.whole').textContent(), long);
 });
 
+scene('a deletion can be taken back', async (stage) => {
+  const { tab, etcdctl } = await formed(stage);
+  for (const key of ['a', 'b', 'c']) await etcdctl.run('put', key, `value of ${key}`);
+  for (const key of ['a', 'b', 'c']) {
+    await tab.row(key, `value of ${key}`);
+    await tab.delete(key);
+    await tab.row(key, undefined);
+  }
+  const undo = tab.page.locator('#undo');
+  await tab.says('[data-field=deleted]', /^Deleted “c”: answered by member [123]/);
+  await undo.click();
+  await tab.row('c', 'value of c');
+  await tab.says('[data-field=deleted]', /^Put back “c”.*Undo deleting “b”/);
+
+  // What was put since stays.
+  await etcdctl.run('put', 'b', 'newer');
+  await tab.row('b', 'newer');
+  await undo.click();
+  await tab.says('[data-field=deleted]', /^“b” was put again since, and stays/);
+  assert.equal(await etcdctl.value('b'), 'newer');
+  await undo.click();
+  await tab.row('a', 'value of a');
+  assert.equal(await undo.count(), 0);
+  await tab.page.getByRole('button', { name: 'Dismiss' }).click();
+  await tab.says('[data-field=deleted]', /^$/);
+});
+
 async function formed(stage) {
   const hub = await stage.hub();
   const tab = await (await stage.browser(hub)).open('/');

@@ -15,3 +15,4 @@ pub mod route;
 pub mod scope;
 pub mod showing;
 pub mod text;
+pub mod undo;

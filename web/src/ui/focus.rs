@@ -12,6 +12,17 @@ pub(super) fn is_lost() -> bool {
     document().active_element().is_none_or(|on| Some(on) == body)
 }
 
+/// The focus is inside of this, or nowhere.
+pub(super) fn is_in(selector: &str) -> bool {
+    let closest = document().active_element().and_then(|on| on.closest(selector).ok().flatten());
+    closest.is_some() || is_lost()
+}
+
+/// The focus is on this.
+pub(super) fn is_on(selector: &str) -> bool {
+    document().active_element().is_some_and(|on| on.matches(selector).unwrap_or(false))
+}
+
 /// Moves the focus, now.
 pub(super) fn on(selector: &str) {
     let found = document().query_selector(selector).ok().flatten();
@@ -21,8 +32,12 @@ pub(super) fn on(selector: &str) {
     }
 }
 
-/// If the focus is nowhere once the page shows what has changed: moves it to the first of these that
-/// is there.
+/// Moves the focus once the page shows what has changed: to the first of these that is there.
+pub(super) fn soon_on(selectors: &'static [&'static str]) {
+    set_timeout(move || on_first(selectors), Duration::ZERO);
+}
+
+/// The same, if the focus is nowhere then.
 pub(super) fn soon_if_lost(selectors: &'static [&'static str]) {
     let late = move || {
         if is_lost() {

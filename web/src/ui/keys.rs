@@ -3,6 +3,7 @@
 use leptos::prelude::*;
 
 use super::app::page;
+use super::deleted::Undo;
 use super::entry::{Entry, Form};
 use super::table::Table;
 use super::waiting::Waiting;
@@ -18,13 +19,25 @@ pub(super) fn KeysPanel() -> impl IntoView {
     provide_context(keys);
     provide_context(deleted);
     provide_context(form);
+    // What another cluster had is nothing of this one.
+    let cluster = Memo::new(move |_| page.cluster_id());
+    Effect::new(move |before: Option<_>| {
+        let now = cluster.get();
+        if before.flatten().is_some_and(|before| now != Some(before)) {
+            deleted.dismiss();
+        }
+        now
+    });
     view! {
         <section class="panel keys">
             <h2>"Keys"</h2>
             <Entry/>
             <Filters/>
             <Above/>
-            <Table/>
+            <div class="rows">
+                <Table/>
+                <Undo/>
+            </div>
         </section>
     }
 }
