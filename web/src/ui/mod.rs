@@ -14,6 +14,7 @@ mod keys;
 mod members;
 mod notices;
 mod row;
+mod sorted;
 mod table;
 mod waiting;
 

@@ -1,9 +1,11 @@
 //! The table of keys.
 
+use leptos::html;
 use leptos::prelude::*;
 
 use super::focus;
 use super::row::KeyRow;
+use super::sorted::sorted;
 use crate::page::Keys;
 use crate::rules::showing::Showing;
 
@@ -12,6 +14,9 @@ pub(super) fn Table() -> impl IntoView {
     let keys = expect_context::<Keys>();
     let showing = keys.showing;
     let rows = Memo::new(move |_| showing.with(Showing::keys));
+    let body = NodeRef::<html::Tbody>::new();
+    let place = move || body.get().map(|body| (*body).clone().into());
+    sorted(place, rows, |key| view! { <KeyRow key/> }.into_any(), || focus::on("#rows"));
     let late = Memo::new(move |_| showing.with(Showing::is_late));
     view! {
         <table id="rows" tabindex="-1" aria-label="Keys" data-late=move || late.get().to_string()>
@@ -24,11 +29,7 @@ pub(super) fn Table() -> impl IntoView {
                     <th scope="col"><span class="unseen">"What to do"</span></th>
                 </tr>
             </thead>
-            <tbody>
-                <For each=move || rows.get() key=Clone::clone let(key)>
-                    <KeyRow key/>
-                </For>
-            </tbody>
+            <tbody node_ref=body></tbody>
         </table>
         <p class="empty">{move || showing.with(Showing::nothing)}</p>
         <Below/>
