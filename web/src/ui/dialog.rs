@@ -5,6 +5,7 @@ use leptos::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 
 use super::app::page;
+use super::focus;
 
 /// Opens the question.
 #[derive(Clone, Copy, Default)]
@@ -44,7 +45,11 @@ pub(super) fn NewClusterDialog() -> impl IntoView {
         set_error.set(None);
         spawn_local(async move {
             match page.start_new_cluster().await {
-                Ok(()) => close(),
+                Ok(()) => {
+                    close();
+                    // What had asked may be gone with the old cluster.
+                    focus::soon_if_lost(&["#members"]);
+                }
                 Err(why) => set_error.set(Some(why)),
             }
             set_busy.set(false);

@@ -5,15 +5,16 @@ use leptos::prelude::*;
 
 use super::app::page;
 use super::dialog::NewCluster;
+use crate::page::Page;
 use crate::rules::address::MEMBERS;
-use crate::rules::card::{self, Place};
+use crate::rules::card::{self, Card, Place, State};
 use crate::rules::life::Life;
 
 #[component]
 pub(super) fn Members() -> impl IntoView {
     view! {
         <section class="members">
-            <h2>"Members"</h2>
+            <h2 id="members" tabindex="-1">"Members"</h2>
             <div class="cards">
                 {MEMBERS.map(|name| view! { <MemberCard name/> }).collect_view()}
             </div>
@@ -116,34 +117,17 @@ fn link_words(link: LinkState) -> (&'static str, &'static str) {
 
 /// What can be done with the member.
 #[component]
-fn Actions(name: &'static str, heading: String, card: Memo<card::Card>) -> impl IntoView {
+fn Actions(name: &'static str, heading: String, card: Memo<Card>) -> impl IntoView {
     let page = page();
     let new_cluster = expect_context::<NewCluster>();
     let address = page.address();
     let moves = address.member.as_deref() != Some(name);
     let own_tab = address.of_member(name);
     let heading = StoredValue::new(heading);
-    let button = move |text: &'static str,
-                       works: fn(&card::Card) -> bool,
-                       act: fn(crate::page::Page, &str)| {
-        view! {
-            <Show when=move || card.with(works)>
-                <button
-                    type="button"
-                    aria-describedby=heading.get_value()
-                    on:click=move |_| act(page, name)
-                >
-                    {text}
-                </button>
-            </Show>
-        }
-    };
     view! {
         <footer>
             <div class="actions">
-                {button("Stop", |c| c.stop, crate::page::Page::stop)}
-                {button("Restart", |c| c.restart, crate::page::Page::restart)}
-                {button("Run here", |c| c.run_here, crate::page::Page::run_here)}
+                <StartStop name heading card/>
                 <Show when=move || card.with(|c| c.new_cluster)>
                     <button
                         type="button"
@@ -160,5 +144,42 @@ fn Actions(name: &'static str, heading: String, card: Memo<card::Card>) -> impl 
                 </Show>
             </div>
         </footer>
+    }
+}
+
+type Act = (&'static str, fn(Page, &str));
+
+/// One button whose word changes with the member, so that the keyboard's focus stays on it. While
+/// the member is on its way from one state to the next, there is nothing to press.
+#[component]
+fn StartStop(name: &'static str, heading: StoredValue<String>, card: Memo<Card>) -> impl IntoView {
+    let page = page();
+    let act = move || {
+        card.with(|c| match (c.stop, c.restart, c.run_here) {
+            (true, ..) => Some(("Stop", Page::stop as fn(Page, &str))),
+            (_, true, _) => Some(("Restart", Page::restart as fn(Page, &str))),
+            (.., true) => Some(("Run here", Page::run_here as fn(Page, &str))),
+            _ => None,
+        })
+    };
+    let between = move || card.with(|c| c.place == Place::Here && c.state == State::Waiting);
+    let last = Memo::new(move |before: Option<&Option<Act>>| {
+        act().or_else(|| before.copied().flatten().filter(|_| between()))
+    });
+    view! {
+        <Show when=move || last.get().is_some()>
+            <button
+                type="button"
+                aria-describedby=heading.get_value()
+                aria-disabled=move || act().is_none().to_string()
+                on:click=move |_| {
+                    if let Some((_, act)) = act() {
+                        act(page, name);
+                    }
+                }
+            >
+                {move || last.get().map(|(word, _)| word)}
+            </button>
+        </Show>
     }
 }
