@@ -32,10 +32,11 @@ use leptos::prelude::*;
 use crate::browser::channel::Channel;
 use crate::browser::socket::Socket;
 use crate::rules::address::{Address, MEMBERS};
-use crate::rules::card::{self, Card, Facts};
+use crate::rules::card::{self, Card, Facts, State};
 use crate::rules::life::{Life, Storage};
 use crate::rules::notice::{self, Notice, Situation};
 use crate::rules::plan::{Binding, Directories};
+use crate::rules::title::Here;
 
 pub(crate) use deleted::Deleted;
 pub(crate) use keys::Keys;
@@ -158,6 +159,16 @@ impl Page {
             no_files: self.no_files.get(),
             may_host: self.cannot_host.with(Option::is_none),
         })
+    }
+
+    /// The members that this page runs.
+    pub(crate) fn here(self) -> Vec<Here> {
+        let names = self.lives.with(|lives| lives.keys().cloned().collect::<Vec<_>>());
+        let here = |name: String| {
+            let card = self.card(&name);
+            Here { name, words: card.words, leads: card.state == State::Leader }
+        };
+        names.into_iter().map(here).collect()
     }
 
     /// What there is to tell.

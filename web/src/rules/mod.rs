@@ -15,4 +15,5 @@ pub mod route;
 pub mod scope;
 pub mod showing;
 pub mod text;
+pub mod title;
 pub mod undo;

@@ -10,6 +10,7 @@ use super::members::Members;
 use super::notices::Notices;
 use crate::page::Page;
 use crate::rules::address::Address;
+use crate::rules::title;
 
 /// The page of an address, or what is wrong with the address.
 #[component]
@@ -22,8 +23,11 @@ pub(crate) fn App(address: Result<Address, String>) -> impl IntoView {
 
 #[component]
 fn Cluster(address: Address) -> impl IntoView {
-    document().set_title(&format!("{} · Kvorum", address.cluster));
-    provide_context(Page::open(address));
+    let cluster = address.cluster.clone();
+    let page = Page::open(address);
+    let title = Memo::new(move |_| title::title(&cluster, &page.here()));
+    Effect::new(move |_| title.with(|title| document().set_title(title)));
+    provide_context(page);
     provide_context(NewCluster::default());
     view! {
         <Header/>
