@@ -2,6 +2,7 @@
 
 pub(crate) mod bell;
 pub(crate) mod channel;
+pub(crate) mod clipboard;
 pub(crate) mod js;
 pub(crate) mod locks;
 pub(crate) mod socket;

@@ -1,12 +1,17 @@
 //! What to try first, from a shell.
 
 use leptos::prelude::*;
+use wasm_bindgen_futures::spawn_local;
 
 use super::app::page;
+use crate::browser::{clipboard, time};
 use crate::rules::address::DEFAULT_CLUSTER;
 
 /// Where etcdctl looks when it is told nothing.
 const ETCD_PORT: &str = "2379";
+
+/// How long a button says that it has copied.
+const COPIED_MS: u32 = 1500;
 
 #[component]
 pub(super) fn FirstMinute() -> impl IntoView {
@@ -15,7 +20,7 @@ pub(super) fn FirstMinute() -> impl IntoView {
         let endpoint = endpoint();
         let line = |rest| {
             let text = format!("etcdctl {endpoint}{rest}");
-            view! { <li><code>{text}</code></li> }
+            view! { <Command text/> }
         };
         ["put key1 value1", "get key1"].map(line).collect_view()
     };
@@ -34,6 +39,38 @@ pub(super) fn FirstMinute() -> impl IntoView {
                 <ol class="commands">{commands()}</ol>
             </Show>
         </section>
+    }
+}
+
+/// A command, and a button that copies it, where the browser lets a page do that.
+#[component]
+fn Command(text: String) -> impl IntoView {
+    let (copied, set_copied) = signal(false);
+    let shown = text.clone();
+    let copy = move |_| {
+        let text = text.clone();
+        spawn_local(async move {
+            if clipboard::copy(&text).await {
+                set_copied.set(true);
+                time::sleep(COPIED_MS).await;
+                set_copied.set(false);
+            }
+        });
+    };
+    let word = move || if copied.get() { "Copied" } else { "Copy" };
+    let button = clipboard::is_there().then(|| {
+        view! {
+            <button type="button" class="copy" on:click=copy>
+                <span aria-live="polite">{word}</span>
+                <span class="unseen">" " {shown.clone()}</span>
+            </button>
+        }
+    });
+    view! {
+        <li>
+            <code>{shown}</code>
+            {button}
+        </li>
     }
 }
 
