@@ -13,9 +13,13 @@ const HANDLE_PATIENCE_MS = 2000;
 const HANDLE_RETRY_MS = 50;
 const RECONNECT_MIN_MS = 50;
 const RECONNECT_MAX_MS = 2500;
-// A socket that takes no more is a relay that hangs: raft says again what is lost with it.
-// Room for a few of the largest answers.
+// LINK_QUEUE_BYTES in crates/api/src/limits.rs. A socket that takes no more is a relay that hangs:
+// raft says again what is lost with it.
 const SOCKET_BUFFER_BYTES = 128 * 1024 * 1024;
+// Some way before that the socket is full: its clients get nothing large until half of it is
+// written. A socket does not tell, so it is looked at.
+const SOCKET_FULL_BYTES = 8 * 1024 * 1024;
+const ROOM_EVERY_MS = 10;
 // CloseCode in crates/api/src/frame.rs: after these the same socket would be closed again.
 const CLOSED_FOR_GOOD = new Set([4003, 4004, 4005, 4007]);
 
@@ -30,6 +34,7 @@ let socket = null;
 let pause = RECONNECT_MIN_MS;
 let reconnect = 0; // timer
 let ticker = 0; // timer
+let room = 0; // timer, while the socket is full
 let syncing = false; // a sync is scheduled
 let ending = null; // 'left' or 'paused', once asked for
 
@@ -57,6 +62,8 @@ function shut() {
   member = null;
   clearTimeout(ticker);
   clearTimeout(reconnect);
+  clearTimeout(room);
+  room = 0;
   socket?.close(1000);
   socket = null;
   handle?.close();
@@ -80,12 +87,15 @@ turn.port1.onmessage = () => {
 
 const host = {
   send(frame) {
-    if (socket?.readyState !== WebSocket.OPEN) return;
+    if (socket?.readyState !== WebSocket.OPEN) return false;
     if (socket.bufferedAmount > SOCKET_BUFFER_BYTES) {
       socket.close(1000);
-      return;
+      return false;
     }
     socket.send(frame);
+    if (room || socket.bufferedAmount <= SOCKET_FULL_BYTES) return false;
+    room = setTimeout(lookForRoom, ROOM_EVERY_MS);
+    return true;
   },
   reply(session, body) {
     post({ type: 'server', session, body }, [body.buffer]);
@@ -113,6 +123,15 @@ const host = {
     });
   },
 };
+
+function lookForRoom() {
+  if (socket?.bufferedAmount > SOCKET_FULL_BYTES / 2) {
+    room = setTimeout(lookForRoom, ROOM_EVERY_MS);
+    return;
+  }
+  room = 0;
+  enter((m) => m.linkRoom(now()));
+}
 
 function left() {
   shut();
@@ -153,6 +172,8 @@ function connect() {
   mine.onclose = ({ code }) => {
     if (mine !== socket) return;
     socket = null;
+    clearTimeout(room);
+    room = 0;
     enter((m) => m.linkDown(now()));
     if (CLOSED_FOR_GOOD.has(code)) return;
     reconnect = setTimeout(connect, pause * (0.5 + Math.random()));

@@ -7,9 +7,10 @@ extern "C" {
     /// An object with these methods. None of them may call the member back: it is busy.
     pub type Host;
 
-    /// Sends a frame by the link, if that is open.
+    /// Sends a frame by the link, if that is open. True if so much waits there since this frame
+    /// that the member should send nothing large; then `linkRoom` follows.
     #[wasm_bindgen(method)]
-    pub(crate) fn send(this: &Host, frame: Vec<u8>);
+    pub(crate) fn send(this: &Host, frame: Vec<u8>) -> bool;
 
     /// Tells a client at this host. `body` is a `ServerMessage`.
     #[wasm_bindgen(method)]

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!   browser.js (dedicated Worker)                     this module
-//!   WebSocket ── linkUp, frame, linkDown ──►  Member ── Node
+//!   WebSocket ── frame, linkUp/Room/Down ──►  Member ── Node
 //!   page      ── client, leave ────────────►    │
 //!   timer     ── tick ─────────────────────►    │ append ──► Log ──► Disk (OPFS handle, memory)
 //!   ◄── send, reply, report, formed, left, halted

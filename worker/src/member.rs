@@ -39,7 +39,7 @@ impl Member {
         let node = Node::new(config, millis(now), &recovered)?;
         let last = recovered.next - 1;
         let mut member = Self { node, log, host, written: last, synced: last };
-        member.drain();
+        member.drain(now);
         Ok(member)
     }
 
@@ -53,6 +53,12 @@ impl Member {
     #[wasm_bindgen(js_name = linkDown)]
     pub fn link_down(&mut self, now: f64) {
         self.handle(now, Input::LinkDown { link: RELAY });
+    }
+
+    /// The socket to the relay had much to write and has room again.
+    #[wasm_bindgen(js_name = linkRoom)]
+    pub fn link_room(&mut self, now: f64) {
+        self.handle(now, Input::LinkRoom { link: RELAY });
     }
 
     /// A frame came from the relay.
@@ -99,14 +105,18 @@ impl Member {
 impl Member {
     fn handle(&mut self, now: f64, input: Input<'_>) {
         self.node.handle(millis(now), input);
-        self.drain();
+        self.drain(now);
     }
 
     /// Does what the node wants done.
-    fn drain(&mut self) {
+    fn drain(&mut self, now: f64) {
         while let Some(output) = self.node.poll() {
             match output {
-                Output::Send { frame, .. } => self.host.send(frame),
+                Output::Send { link, frame } => {
+                    if self.host.send(frame) {
+                        self.node.handle(millis(now), Input::LinkFull { link });
+                    }
+                }
                 Output::Persist(batch) => match self.log.append(&batch) {
                     Ok(()) => self.written = batch.number,
                     Err(error) => return self.fail(&error),

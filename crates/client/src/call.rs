@@ -7,6 +7,7 @@ use api::kv::{RequestOp, TxnRequest};
 use api::session::Request;
 
 use crate::io::{CallId, Patience};
+use crate::{CALL_BYTES, CALLS};
 
 /// All calls without an answer.
 #[derive(Default)]
@@ -16,12 +17,16 @@ pub(crate) struct Calls {
     unsent: BTreeSet<CallId>,
     /// When each ends. Invariant: one of each call, at [`Call::ends_at`].
     timers: BTreeSet<(u64, CallId)>,
+    /// Invariant: the sum of [`Call::bytes`].
+    bytes: usize,
     last: u64,
 }
 
 struct Call {
     /// The message. Kept of a read, to be sent again; of a write only until it is sent.
     body: Vec<u8>,
+    /// Its size.
+    bytes: usize,
     read: bool,
     deadline: u64,
     /// How long it waits for a session.
@@ -42,8 +47,9 @@ impl Calls {
         CallId(self.last)
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.calls.len()
+    /// No more may be started.
+    pub(crate) fn is_full(&self) -> bool {
+        self.calls.len() >= CALLS || self.bytes >= CALL_BYTES
     }
 
     pub(crate) fn start(
@@ -55,7 +61,9 @@ impl Calls {
         patience: Patience,
     ) {
         let deadline = now.saturating_add(patience.within);
-        let call = Call { body, read, deadline, wait: patience.wait, give_up: None };
+        let bytes = body.len();
+        let call = Call { body, bytes, read, deadline, wait: patience.wait, give_up: None };
+        self.bytes += bytes;
         self.timers.insert((call.ends_at(), id));
         self.calls.insert(id, call);
         self.unsent.insert(id);
@@ -75,6 +83,7 @@ impl Calls {
     /// It has ended; false if it had before.
     pub(crate) fn end(&mut self, id: CallId) -> bool {
         let Some(call) = self.calls.remove(&id) else { return false };
+        self.bytes -= call.bytes;
         self.timers.remove(&(call.ends_at(), id));
         self.unsent.remove(&id);
         true

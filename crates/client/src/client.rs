@@ -11,7 +11,7 @@ use crate::call::{Calls, is_read};
 use crate::io::{CallId, Input, Output, Patience, StreamId, WatchId};
 use crate::stream::{self, Streams, unreadable};
 use crate::watch::{Heard, Watches, canceled};
-use crate::{CALLS, MESSAGE_BYTES, PAUSE_MAX, PAUSE_MIN, STREAMS, WATCHES};
+use crate::{MESSAGE_BYTES, PAUSE_MAX, PAUSE_MIN, STREAMS, WATCHES};
 
 /// Everything that callers do over one link.
 pub struct Client {
@@ -90,7 +90,7 @@ impl Client {
     /// Asks for something; its [`Output::Answer`] comes within `patience`.
     pub fn call(&mut self, now: u64, request: &Request, patience: Patience) -> CallId {
         let call = self.calls.next_id();
-        if self.calls.len() >= CALLS {
+        if self.calls.is_full() {
             self.fail(call, Error::TooManyRequests);
             return call;
         }

@@ -64,6 +64,10 @@ use api::limits;
 /// Calls without an answer.
 pub const CALLS: usize = limits::PROPOSALS_IN_FLIGHT + limits::READS_IN_FLIGHT;
 
+/// Bytes of calls without an answer: what a member holds of them. More of one client would only
+/// fill the way there.
+pub const CALL_BYTES: usize = 64 * 1024 * 1024;
+
 /// Watches at once.
 pub const WATCHES: usize = limits::WATCHES_PER_SESSION;
 

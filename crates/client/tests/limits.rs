@@ -3,10 +3,12 @@
 use api::Bytes;
 use api::error::Error;
 use api::frame::{decode_body, encode_body};
-use api::kv::{KeyValue, RangeRequest};
+use api::kv::{KeyValue, PutRequest, RangeRequest};
 use api::session::{ClientMessage, Request, ServerMessage};
 use api::watch::{Event, EventType, WatchCreateRequest, WatchRequest, WatchResponse};
-use kvorum_client::{CALLS, Client, HELD_BYTES, Input, Output, Patience, STREAMS, WATCHES};
+use kvorum_client::{
+    CALL_BYTES, CALLS, Client, HELD_BYTES, Input, MESSAGE_BYTES, Output, Patience, STREAMS, WATCHES,
+};
 
 fn drain(client: &mut Client) -> Vec<Output> {
     std::iter::from_fn(|| client.poll()).collect()
@@ -36,6 +38,25 @@ fn calls() {
     client.handle(10, Input::Wake);
     assert_eq!(drain(&mut client).len(), CALLS);
     assert_eq!(client.wake_at(), None);
+}
+
+#[test]
+fn bytes_of_calls() {
+    let mut client = up();
+    let value = Bytes::from(vec![0; MESSAGE_BYTES - 64]);
+    let put = Request::Put(PutRequest { key: "k".into(), value, ..PutRequest::default() });
+    let patience = Patience { within: 10, wait: 0 };
+    let first = client.call(0, &put, patience);
+    let Some(Output::Send { body, .. }) = client.poll() else { panic!("it is sent") };
+    for _ in 0..CALL_BYTES.div_ceil(body.len()) - 1 {
+        client.call(0, &put, patience);
+    }
+    assert!(drain(&mut client).iter().all(|out| matches!(out, Output::Send { .. })));
+    let call = client.call(0, &put, patience);
+    assert_eq!(drain(&mut client), [Output::Answer { call, result: Err(Error::TooManyRequests) }]);
+    client.abandon(first);
+    client.call(0, &put, patience);
+    assert!(matches!(drain(&mut client)[..], [Output::Send { .. }]));
 }
 
 #[test]

@@ -50,6 +50,16 @@ pub enum Input<'a> {
         /// The link.
         link: LinkId,
     },
+    /// So much waits to be written to a link that its clients get nothing large for now.
+    LinkFull {
+        /// The link.
+        link: LinkId,
+    },
+    /// It has room again.
+    LinkRoom {
+        /// The link.
+        link: LinkId,
+    },
     /// A frame came in.
     Frame {
         /// The link that it came by.
@@ -225,6 +235,8 @@ impl Node {
             Input::Tick => {}
             Input::LinkUp { link, kind } => self.link_up(link, kind),
             Input::LinkDown { link } => self.link_down(link),
+            Input::LinkFull { link } => self.hold_link(link, true),
+            Input::LinkRoom { link } => self.hold_link(link, false),
             Input::Frame { link, bytes } => self.frame(link, bytes),
             Input::Client { session, body } => self.host_client(session, body),
             Input::Persisted { number } => self.persisted(number),
@@ -279,8 +291,18 @@ impl Node {
         self.outbox.extend(self.state.sessions.deliver(caller.session, &message));
     }
 
+    /// A link's queue has become full, or has room again: its watches fall behind meanwhile, and
+    /// its reads wait.
+    fn hold_link(&mut self, link: LinkId, full: bool) {
+        for session in self.state.sessions.hold(link, full) {
+            self.state.watchers.hold(session, full);
+        }
+        self.clock.work_waits = true;
+    }
+
     /// Does all that can be done with what is there.
     fn turn(&mut self) {
+        self.state.sessions.taken();
         self.campaign_if_due();
         self.propose_waiting();
         self.begin_read();

@@ -3,10 +3,13 @@
 //! ```text
 //!  waiting ──► attempt (one context for all) ──leader confirms index──► confirmed
 //!     ▲            │ no answer for a while, leader changed                  │ applied >= index
-//!     └────────────┘ a new context, never an old one again                  ▼ answered
+//!     └────────────┘ a new context, never an old one again                  ▼
+//!                                           serializable reads ─────────► ready
+//!                                                                           │ their link has room
+//!                                                                           ▼ answered
 //! ```
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use api::frame::encode_body;
 use api::identity::RaftId;
@@ -15,7 +18,7 @@ use api::{Error, limits};
 
 use crate::broken::{Broken, is};
 use crate::command::RequestId;
-use crate::sessions::Caller;
+use crate::sessions::{Caller, Origin};
 
 /// A request that reads, and who waits for it.
 pub(crate) struct Read {
@@ -46,6 +49,8 @@ pub(crate) struct Reads {
     attempt: Option<Attempt>,
     /// Invariant: indexes do not fall.
     confirmed: VecDeque<(u64, Vec<Read>)>,
+    /// By where their clients are.
+    ready: BTreeMap<Origin, VecDeque<Read>>,
     /// Invariant: all reads above, together.
     count: usize,
     /// Invariant: the sum of their sizes.
@@ -54,13 +59,30 @@ pub(crate) struct Reads {
 
 impl Reads {
     pub(crate) fn add(&mut self, read: Read) -> Result<(), Error> {
+        self.count_in(&read)?;
+        self.waiting.push(read);
+        Ok(())
+    }
+
+    /// Takes in a read that needs no index.
+    pub(crate) fn add_ready(&mut self, origin: Origin, read: Read) -> Result<(), Error> {
+        self.count_in(&read)?;
+        self.ready.entry(origin).or_default().push_back(read);
+        Ok(())
+    }
+
+    fn count_in(&mut self, read: &Read) -> Result<(), Error> {
         if self.count >= limits::READS_IN_FLIGHT || self.bytes >= WAITING_BYTES {
             return Err(Error::TooManyRequests);
         }
         self.count += 1;
         self.bytes += read.bytes;
-        self.waiting.push(read);
         Ok(())
+    }
+
+    fn count_out(&mut self, read: &Read) {
+        self.count -= 1;
+        self.bytes -= read.bytes;
     }
 
     /// Begins an attempt if reads wait and none is under way: its context, for raft.
@@ -84,15 +106,27 @@ impl Reads {
         }
     }
 
-    /// The reads that the store is new enough for.
-    pub(crate) fn take_ready(&mut self, applied: u64) -> Vec<Read> {
-        let mut ready = Vec::new();
+    /// The store is so new: reads become ready, but for those whose session is over.
+    pub(crate) fn ripen(&mut self, applied: u64, origin: impl Fn(u64) -> Option<Origin>) {
         while let Some((_, reads)) = self.confirmed.pop_front_if(|(index, _)| *index <= applied) {
-            ready.extend(reads);
+            for read in reads {
+                match origin(read.caller.session) {
+                    Some(origin) => self.ready.entry(origin).or_default().push_back(read),
+                    None => self.count_out(&read),
+                }
+            }
         }
-        self.count -= ready.len();
-        self.bytes -= ready.iter().map(|read: &Read| read.bytes).sum::<usize>();
-        ready
+    }
+
+    /// The next read that is ready and whose client `takes` an answer now.
+    pub(crate) fn take_ready(&mut self, takes: impl Fn(Origin) -> bool) -> Option<Read> {
+        let origin = *self.ready.keys().find(|origin| takes(**origin))?;
+        let reads = self.ready.get_mut(&origin)?;
+        let read = reads.pop_front();
+        if reads.is_empty() {
+            self.ready.remove(&origin);
+        }
+        read.inspect(|read| self.count_out(read))
     }
 
     /// Drops an attempt that has lasted too long or whose leader is of the past; its reads wait
@@ -118,20 +152,20 @@ impl Reads {
     /// Those who waited too long.
     pub(crate) fn expire(&mut self, now: u64) -> Vec<Caller> {
         let (mut late, mut bytes) = (Vec::new(), 0);
-        let mut keep = |reads: &mut Vec<Read>| {
-            reads.retain(|read| {
-                if read.deadline <= now {
-                    late.push(read.caller);
-                    bytes += read.bytes;
-                }
-                read.deadline > now
-            });
+        let mut keep = |read: &Read| {
+            if read.deadline <= now {
+                late.push(read.caller);
+                bytes += read.bytes;
+            }
+            read.deadline > now
         };
-        keep(&mut self.waiting);
+        self.waiting.retain(&mut keep);
         if let Some(attempt) = &mut self.attempt {
-            keep(&mut attempt.reads);
+            attempt.reads.retain(&mut keep);
         }
-        self.confirmed.iter_mut().for_each(|(_, reads)| keep(reads));
+        self.confirmed.iter_mut().for_each(|(_, reads)| reads.retain(&mut keep));
+        self.ready.values_mut().for_each(|reads| reads.retain(&mut keep));
+        self.ready.retain(|_, reads| !reads.is_empty());
         // An index that never comes must not hold back the reads that are confirmed after it.
         self.confirmed.retain(|(_, reads)| !reads.is_empty());
         self.count -= late.len();
@@ -152,6 +186,12 @@ mod tests {
     fn read(id: u64, bytes: usize, deadline: u64) -> Read {
         let caller = Caller { session: 1, id };
         Read { caller, request: Request::Status, bytes, deadline }
+    }
+
+    /// How many are answered at this index.
+    fn ready(reads: &mut Reads, applied: u64) -> usize {
+        reads.ripen(applied, |_| Some(Origin::Host));
+        std::iter::from_fn(|| reads.take_ready(|_| true)).count()
     }
 
     #[test]
@@ -175,11 +215,28 @@ mod tests {
         reads.add(read(1, 1, 10)).expect("there is room");
         let context = reads.begin((RaftId(1), 1), 0, 1).expect("a read waits");
         reads.confirm(&context, u64::MAX);
-        assert!(reads.take_ready(5).is_empty());
+        assert_eq!(ready(&mut reads, 5), 0);
         assert_eq!(reads.expire(10).len(), 1);
         reads.add(read(2, 1, 20)).expect("there is room");
         let context = reads.begin((RaftId(1), 1), 11, 1).expect("a read waits");
         reads.confirm(&context, 5);
-        assert_eq!(reads.take_ready(5).len(), 1);
+        assert_eq!(ready(&mut reads, 5), 1);
+    }
+
+    #[test]
+    fn reads_wait_for_their_own_link_only() {
+        let mut reads = Reads::default();
+        let (one, other) = (Origin::Link(1), Origin::Link(2));
+        for (id, origin) in [(1, one), (2, other), (3, one)] {
+            reads.add_ready(origin, read(id, 1, 10)).expect("there is room");
+        }
+        let next = |reads: &mut Reads, full: Option<Origin>| {
+            reads.take_ready(|origin| Some(origin) != full).map(|read| read.caller.id)
+        };
+        assert_eq!(next(&mut reads, Some(one)), Some(2));
+        assert_eq!(next(&mut reads, Some(one)), None);
+        assert_eq!(next(&mut reads, None), Some(1));
+        assert_eq!(reads.expire(10).len(), 1, "no read waits for ever");
+        assert_eq!((reads.count, reads.bytes, reads.ready.len()), (0, 0, 0));
     }
 }

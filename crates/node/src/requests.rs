@@ -51,6 +51,9 @@ impl Node {
             }
             ClientMessage::Watch(request) => match self.serves() {
                 Ok(()) => {
+                    if self.state.sessions.is_held(origin) {
+                        self.state.watchers.hold(number, true);
+                    }
                     let (watchers, store) = (&mut self.state.watchers, &self.state.store);
                     if let Err(error) = watchers.request(store, number, &request) {
                         return self.halt(error.to_string());
@@ -105,7 +108,7 @@ impl Node {
         let bytes = check::request_bytes(&request);
         match request {
             Request::Range(range) if range.serializable => {
-                self.answer_read(caller, &Request::Range(range));
+                self.read(caller, Request::Range(range), true, deadline)?;
             }
             Request::Txn(txn) if check::is_read_only(&txn) => {
                 let serializable = check::is_serializable(&txn);
@@ -145,19 +148,26 @@ impl Node {
         serializable: bool,
         deadline: u64,
     ) -> Result<()> {
-        if serializable {
-            self.answer_read(caller, &request);
-            return Ok(());
-        }
         let bytes = check::request_bytes(&request);
-        self.state.reads.add(Read { caller, request, bytes, deadline })
+        let read = Read { caller, request, bytes, deadline };
+        match (serializable, self.state.sessions.origin(caller.session)) {
+            (true, Some(origin)) => self.state.reads.add_ready(origin, read),
+            _ => self.state.reads.add(read),
+        }
     }
 
-    /// Answers the reads whose index is applied.
+    /// Answers the reads whose index is applied, as long as their clients are given more.
     pub(crate) fn answer_reads(&mut self) {
         let applied = if is(Broken::ReadBeforeApply) { u64::MAX } else { self.state.applied };
-        for read in self.state.reads.take_ready(applied) {
-            self.answer_read(read.caller, &read.request);
+        let State { reads, sessions, .. } = &mut self.state;
+        reads.ripen(applied, |session| sessions.origin(session));
+        loop {
+            let State { reads, sessions, .. } = &mut self.state;
+            let Some(read) = reads.take_ready(|origin| sessions.takes(origin)) else { return };
+            // Its session may be over meanwhile.
+            if sessions.origin(read.caller.session).is_some() {
+                self.answer_read(read.caller, &read.request);
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! Clients: who asked, and how an answer gets back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use api::frame::{Frame, encode_body};
 use api::session::ServerMessage;
@@ -25,12 +25,20 @@ pub(crate) struct Caller {
     pub(crate) id: u64,
 }
 
+/// Bytes of answers that the clients of one origin are given before the host has taken them.
+/// With what one more read may bring it bounds what answers take of the memory.
+const GIVEN_BYTES: usize = 8 * 1024 * 1024;
+
 /// All clients. Inside of the node each has one number, wherever it is.
 #[derive(Default)]
 pub(crate) struct Sessions {
     numbers: BTreeMap<(Origin, u64), u64>,
     origins: BTreeMap<u64, (Origin, u64)>,
     last: u64,
+    /// Links that take nothing large for now.
+    full: BTreeSet<LinkId>,
+    /// Bytes given out that the host has not taken yet.
+    given: BTreeMap<Origin, usize>,
 }
 
 impl Sessions {
@@ -57,33 +65,89 @@ impl Sessions {
 
     /// The link is gone, and with it its sessions.
     pub(crate) fn end_link(&mut self, link: LinkId) -> Vec<u64> {
+        self.full.remove(&link);
         let gone = (Origin::Link(link), 0)..=(Origin::Link(link), u64::MAX);
         let gone: Vec<u64> = self.numbers.range(gone).map(|((_, session), _)| *session).collect();
         gone.iter().filter_map(|&session| self.end(Origin::Link(link), session)).collect()
     }
 
+    /// The link has become full, or has room again. The numbers of its sessions.
+    pub(crate) fn hold(&mut self, link: LinkId, full: bool) -> Vec<u64> {
+        match full {
+            true => self.full.insert(link),
+            false => self.full.remove(&link),
+        };
+        let sessions = (Origin::Link(link), 0)..=(Origin::Link(link), u64::MAX);
+        self.numbers.range(sessions).map(|(_, number)| *number).collect()
+    }
+
+    /// Whether clients there get nothing large for now.
+    pub(crate) fn is_held(&self, origin: Origin) -> bool {
+        matches!(origin, Origin::Link(link) if self.full.contains(&link))
+    }
+
+    /// Whether clients there may be given what they have read.
+    pub(crate) fn takes(&self, origin: Origin) -> bool {
+        !self.is_held(origin) && self.given.get(&origin).is_none_or(|given| *given < GIVEN_BYTES)
+    }
+
+    /// The host has taken all that was given out.
+    pub(crate) fn taken(&mut self) {
+        self.given.clear();
+    }
+
+    /// Where the client of a session is. Nothing if the session is over.
+    pub(crate) fn origin(&self, number: u64) -> Option<Origin> {
+        self.origins.get(&number).map(|(origin, _)| *origin)
+    }
+
     /// The way of a message to a session. Nothing if it is over.
-    pub(crate) fn deliver(&self, number: u64, message: &ServerMessage) -> Vec<Output> {
-        match self.origins.get(&number) {
-            Some(&(origin, session)) => deliver_to(origin, session, message),
-            None => Vec::new(),
+    pub(crate) fn deliver(&mut self, number: u64, message: &ServerMessage) -> Vec<Output> {
+        let Some(&(origin, session)) = self.origins.get(&number) else { return Vec::new() };
+        let mut body = encode_body(message);
+        if let Some(error) = self.refuses(origin, message, body.len()) {
+            body = encode_body(&instead_of(message, error));
         }
+        *self.given.entry(origin).or_default() += body.len();
+        pass(origin, session, body)
+    }
+
+    /// Why a message does not go: no link carries it, or this one takes nothing large now. Reads
+    /// and watches have waited for room; an answer that does not fit then is that of a write.
+    fn refuses(&self, origin: Origin, message: &ServerMessage, bytes: usize) -> Option<Error> {
+        if origin == Origin::Host {
+            return None;
+        }
+        if bytes > limits::ANSWER_BYTES {
+            return Some(Error::Invalid(format!(
+                "kvorum: the answer has {bytes} bytes, and a link carries at most {}; read it in \
+                 parts, with a limit",
+                limits::ANSWER_BYTES
+            )));
+        }
+        let answer = matches!(message, ServerMessage::Response { .. });
+        (answer && bytes > limits::PIECE_BYTES && !self.takes(origin)).then(|| {
+            Error::Unavailable(format!(
+                "kvorum: done, but its answer of {bytes} bytes found no room on the way back; ask \
+                 for less at once"
+            ))
+        })
     }
 }
 
 /// The way of a message to a client that has no number.
 pub(crate) fn deliver_to(origin: Origin, session: u64, message: &ServerMessage) -> Vec<Output> {
-    let body = encode_body(message);
+    pass(origin, session, encode_body(message))
+}
+
+/// The way of a message to a client.
+fn pass(origin: Origin, session: u64, body: Vec<u8>) -> Vec<Output> {
     let link = match origin {
         Origin::Host => return vec![Output::Reply { session, body }],
         Origin::Link(link) => link,
     };
     let send = |frame: Frame<'_>| Output::Send { link, frame: frame.encode() };
     if body.len() <= limits::PIECE_BYTES {
-        return vec![send(Frame::Server { session, body: &body })];
-    }
-    if body.len() > limits::ANSWER_BYTES {
-        let body = encode_body(&too_large(message, body.len()));
         return vec![send(Frame::Server { session, body: &body })];
     }
     let pieces = body.chunks(limits::PIECE_BYTES);
@@ -94,13 +158,8 @@ pub(crate) fn deliver_to(origin: Origin, session: u64, message: &ServerMessage) 
         .collect()
 }
 
-/// What is said instead of an answer that no link carries.
-fn too_large(message: &ServerMessage, bytes: usize) -> ServerMessage {
-    let error = Error::Invalid(format!(
-        "kvorum: the answer has {bytes} bytes, and a link carries at most {}; read it in parts, \
-         with a limit",
-        limits::ANSWER_BYTES
-    ));
+/// What is said instead of an answer that does not go.
+fn instead_of(message: &ServerMessage, error: Error) -> ServerMessage {
     match message {
         ServerMessage::Response { id, .. } => {
             ServerMessage::Response { id: *id, result: Err(error) }

@@ -56,6 +56,18 @@ pub enum Input {
         /// Its number.
         conn: u64,
     },
+    /// Much waits to be written to this connection. If it is a member's, no console adds to that
+    /// before there is [`Room`](Self::Room): otherwise those who ask too much would make it
+    /// `Slow`.
+    Full {
+        /// Its number.
+        conn: u64,
+    },
+    /// Little waits again.
+    Room {
+        /// Its number.
+        conn: u64,
+    },
     /// The [`SaveBinding`](Output::SaveBinding) of this name is durable.
     Saved {
         /// The cluster's name.

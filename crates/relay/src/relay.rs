@@ -60,6 +60,8 @@ impl Relay {
             Input::Frame { conn, bytes } => self.frame(conn, &bytes),
             Input::Closed { conn } => self.forget(conn),
             Input::Slow { conn } => self.slow(conn),
+            Input::Full { conn } => self.full(conn, true),
+            Input::Room { conn } => self.full(conn, false),
             Input::Saved { name } => self.saved(&name, Ok(())),
             Input::NotSaved { name, reason } => self.saved(&name, Err(reason)),
         }
@@ -142,6 +144,14 @@ impl Relay {
             let reason = "the connection reads too slowly for what is sent to it".to_owned();
             self.out.close(conn, CloseCode::Slow, reason);
             self.forget(conn);
+        }
+    }
+
+    fn full(&mut self, conn: u64, full: bool) {
+        if let Some(Place::Inside(name)) = self.conns.get(&conn)
+            && let Some(room) = self.rooms.get_mut(name)
+        {
+            room.full(conn, full);
         }
     }
 

@@ -37,6 +37,8 @@ pub(crate) struct Member {
     /// The latest of this run, and its frame.
     pub(crate) report: Option<(MemberReport, Bytes)>,
     pub(crate) calls: Calls,
+    /// So much waits to be written to it that consoles may not ask it for more.
+    pub(crate) full: bool,
 }
 
 impl Room {
@@ -173,7 +175,7 @@ impl Room {
             }
             None => {
                 let calls = Calls::default();
-                let member = Member { presence: presence.clone(), report, calls };
+                let member = Member { presence: presence.clone(), report, calls, full: false };
                 self.members.insert(conn, member);
             }
         }
@@ -200,6 +202,13 @@ impl Room {
         out.send(conn, &Frame::Attached(Attached { bound: self.bound }));
         for (_, member) in self.members.iter().filter(|(other, _)| **other != conn) {
             out.send(conn, &Frame::Present(member.presence.clone()));
+        }
+    }
+
+    /// Much waits to be written to a connection, or little again.
+    pub(crate) fn full(&mut self, conn: u64, full: bool) {
+        if let Some(member) = self.members.get_mut(&conn) {
+            member.full = full;
         }
     }
 

@@ -54,30 +54,48 @@ impl Room {
                 return out.lost(console, session, Error::TooManyRequests);
             }
             None => match self.open(console, session) {
-                Some(seat) => seat,
-                None => return out.lost(console, session, self.nobody()),
+                Ok(seat) => seat,
+                Err(error) => return out.lost(console, session, error),
             },
         };
         let (member, number) = seat;
+        if self.is_full(member) && !ends {
+            // Neither is this passed on, nor may what follows it seem to follow what came before.
+            out.send(member, &Frame::Client { session: number, body: END });
+            self.end(console, session);
+            return out.lost(console, session, Error::TooManyRequests);
+        }
         out.send(member, &Frame::Client { session: number, body });
         if ends {
             self.end(console, session);
         }
     }
 
-    fn open(&mut self, console: u64, session: u64) -> Option<(u64, u64)> {
-        let conn = self.choose()?;
-        let calls = &mut self.members.get_mut(&conn)?.calls;
+    fn open(&mut self, console: u64, session: u64) -> Result<(u64, u64), Error> {
+        let conn = self.choose().ok_or_else(|| self.nobody())?;
+        if self.is_full(conn) {
+            return Err(Error::TooManyRequests);
+        }
+        let member = self.members.get_mut(&conn).expect("the chosen one is here");
+        let calls = &mut member.calls;
         calls.last += 1;
         calls.seats.insert(calls.last, (console, session));
         let seat = (conn, calls.last);
-        self.consoles.get_mut(&console)?.0.insert(session, seat);
-        Some(seat)
+        if let Some(seats) = self.consoles.get_mut(&console) {
+            seats.0.insert(session, seat);
+        }
+        Ok(seat)
     }
 
-    /// The member that is best off; among equals the one that is here longest.
+    fn is_full(&self, member: u64) -> bool {
+        self.members.get(&member).is_some_and(|member| member.full)
+    }
+
+    /// The member that is best off; among equals the one that is here longest. One that is full
+    /// serves nobody more, if there is any other.
     fn choose(&self) -> Option<u64> {
-        let best = self.members.iter().min_by_key(|(conn, member)| (standing(member), **conn));
+        let rank = |conn: u64, member: &Member| (member.full, standing(member), conn);
+        let best = self.members.iter().min_by_key(|(conn, member)| rank(**conn, member));
         best.map(|(conn, _)| *conn)
     }
 

@@ -60,15 +60,35 @@ enum Command {
         build: String,
     },
     /// The binding is durable.
-    Saved { name: Option<String> },
+    Saved {
+        name: Option<String>,
+    },
     /// It could not be made so.
-    NotSaved { reason: String },
+    NotSaved {
+        reason: String,
+    },
     /// The connection is gone.
-    Close { conn: u64 },
+    Close {
+        conn: u64,
+    },
     /// Its queue is full.
-    Slow { conn: u64 },
+    Slow {
+        conn: u64,
+    },
+    /// Its queue is nearly full, or empty enough again.
+    Full {
+        conn: u64,
+    },
+    Room {
+        conn: u64,
+    },
     /// Peer frame routed by names.
-    Names { conn: u64, from: String, to: String, body: String },
+    Names {
+        conn: u64,
+        from: String,
+        to: String,
+        body: String,
+    },
     /// Peer frame routed by members, as `CLUSTER.ID` and boots.
     Members {
         conn: u64,
@@ -96,13 +116,28 @@ enum Command {
         leader: Option<String>,
     },
     /// Console to member; the body is text.
-    Ask { conn: u64, session: u64, body: String },
+    Ask {
+        conn: u64,
+        session: u64,
+        body: String,
+    },
     /// Console to member: the session is over.
-    End { conn: u64, session: u64 },
+    End {
+        conn: u64,
+        session: u64,
+    },
     /// Member to console; the body is text.
-    Reply { conn: u64, session: u64, body: String },
+    Reply {
+        conn: u64,
+        session: u64,
+        body: String,
+    },
     /// Member to console: the session is over.
-    Lose { conn: u64, session: u64, reason: String },
+    Lose {
+        conn: u64,
+        session: u64,
+        reason: String,
+    },
     /// Gives the name away; `NAME=BOOT` are the members of the asking page.
     Rebind {
         conn: u64,
@@ -110,9 +145,15 @@ enum Command {
         hosted: Vec<(String, String)>,
     },
     /// Raw bytes, in hex.
-    Bytes { conn: u64, hex: Option<String> },
+    Bytes {
+        conn: u64,
+        hex: Option<String>,
+    },
     /// A frame of so many bytes.
-    Large { conn: u64, extra: i64 },
+    Large {
+        conn: u64,
+        extra: i64,
+    },
 }
 
 struct Runner {
@@ -140,6 +181,8 @@ impl goldenscript::Runner for Runner {
             }
             Command::Close { conn } => self.relay.handle(Input::Closed { conn: *conn }),
             Command::Slow { conn } => self.relay.handle(Input::Slow { conn: *conn }),
+            Command::Full { conn } => self.relay.handle(Input::Full { conn: *conn }),
+            Command::Room { conn } => self.relay.handle(Input::Room { conn: *conn }),
             Command::Bytes { conn, hex } => self.bytes(*conn, hex_bytes(hex)?),
             Command::Large { conn, extra } => {
                 let size = limits::FRAME_BYTES as i64 + extra;

@@ -74,6 +74,14 @@ impl Cluster {
         self.agenda.after(0, Event::Connect { place: name.into(), life });
     }
 
+    /// What waits to be written to the place's link has become much, or little again.
+    pub fn link_full(&mut self, name: &str, full: bool) {
+        let running = self.places.get(name).and_then(|place| place.running.as_ref());
+        let Some(conn) = running.and_then(|running| running.conn) else { return };
+        let link = conn as u32;
+        self.input(name, if full { Input::LinkFull { link } } else { Input::LinkRoom { link } });
+    }
+
     /// The hub's process dies.
     pub fn kill_hub(&mut self) {
         self.hub.relay = None;

@@ -13,6 +13,7 @@
 //!  crash P… [keep]          unsynced bytes are lost, or kept
 //!  leave P   freeze P…   thaw P…   wipe P   copy P Q   save P NAME   roll-back P NAME
 //!  hold-sync P   let-sync P
+//!  full P   room P          much waits to be written to its link, or little again
 //!  unlink P   link P   kill-hub   start-hub   console NAME [cluster=C]
 //!  hold|drop|keep|double|delay [from=M] [to=P] [kind=K,K] [ms=MS]       a rule
 //!  part P Q   clear         both directions dropped; no rule counts any more
@@ -63,6 +64,7 @@ pub const ALL: &[(&str, &str)] = scripts![
     "form-three",
     "formed-and-unformed",
     "frozen-leader",
+    "full-link",
     "hub-killed",
     "late-frame-of-a-long-run",
     "leader-crash",
@@ -206,6 +208,8 @@ impl Runner {
             "wipe" => self.cluster.wipe(&at),
             "hold-sync" => self.cluster.hold_syncs(&at, true),
             "let-sync" => self.cluster.hold_syncs(&at, false),
+            "full" => self.cluster.link_full(&at, true),
+            "room" => self.cluster.link_full(&at, false),
             "unlink" => self.cluster.unlink(&at),
             "link" => self.cluster.link(&at),
             "noise" => self.cluster.deliver(&at, vec![0xff; 40]),

@@ -7,7 +7,8 @@ use api::frame::{Attach, Attachee, Frame};
 use relay::Guests;
 use tokio::sync::{Mutex, OwnedMutexGuard, mpsc};
 
-use crate::net::link::{Ended, Outgoing};
+use crate::net::link::Ended;
+use crate::net::queue::Outgoing;
 use crate::net::relay::{RelayHandle, RelayLink};
 use crate::server::host::{NodeHandle, Reply};
 

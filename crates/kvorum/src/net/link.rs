@@ -2,41 +2,29 @@
 //! one: a socket, a console.
 //!
 //! ```text
-//!  carrier: Link ──LinkEvent──► inbox ─┐
-//!  carrier: Link ──LinkEvent──► inbox ─┴─► one task ──► Queue ──Outgoing──► carrier: Link
-//!                                                 └───► Queue ──Outgoing──► carrier: Link
+//!  carrier: Link ──LinkEvent──► inbox ─┐           ┌──► Queue ──Outgoing──► carrier: Link
+//!                                      ├─► one task┤
+//!  carrier: Link ──LinkEvent──► inbox ─┘           └──► Queue ──Outgoing──► carrier: Link
 //! ```
 //!
-//! The way in is short and makes its senders wait. The way out never makes the task wait: what
-//! it says queues up, and a link that holds too much is closed as slow.
+//! The way in is short and makes its senders wait. The way out never makes the task wait.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use api::frame::{CloseCode, Frame};
-use api::{Bytes, limits};
+use api::Bytes;
 use tokio::sync::mpsc;
+
+use super::queue::{Outgoing, Queue, Queued, Taken, queue};
 
 /// What a task hears of a link after it is up.
 pub(crate) enum LinkEvent {
     /// A frame came in, unchecked.
     Frame { link: u64, bytes: Bytes },
+    /// It was full, and seems to have room again: see [`Queue::has_room`].
+    Room { link: u64 },
     /// Nobody carries it any more.
     Down { link: u64 },
-}
-
-/// What is to be written to a link.
-#[derive(Debug)]
-pub(crate) enum Outgoing {
-    /// A frame.
-    Frame(Bytes),
-    /// The last: the link ends.
-    Close {
-        /// The WebSocket's close code.
-        code: CloseCode,
-        /// In words.
-        reason: String,
-    },
 }
 
 /// What the inbox of such a task holds.
@@ -51,14 +39,14 @@ pub(crate) struct Ended;
 /// Opens links to a task.
 pub(crate) struct Links<E> {
     inbox: mpsc::Sender<E>,
+    full_bytes: usize,
     next: Arc<AtomicU64>,
 }
 
 /// The carrier's end of a link. Dropping it tells the task.
 pub(crate) struct Link<E: Event> {
     way_in: LinkSender<E>,
-    queue: mpsc::UnboundedReceiver<Outgoing>,
-    waiting: Arc<AtomicUsize>,
+    queued: Queued,
 }
 
 /// The half of a link that brings frames to the task.
@@ -67,17 +55,10 @@ pub(crate) struct LinkSender<E> {
     inbox: mpsc::Sender<E>,
 }
 
-/// The task's end of a link. Dropping it ends the link without a word.
-pub(crate) struct Queue {
-    queue: mpsc::UnboundedSender<Outgoing>,
-    /// Bytes of frames that are queued and not written.
-    waiting: Arc<AtomicUsize>,
-}
-
 impl<E: Event> Links<E> {
-    /// Links to the task that reads this inbox.
-    pub(crate) fn new(inbox: mpsc::Sender<E>) -> Self {
-        Self { inbox, next: Arc::default() }
+    /// Links to the task that reads this inbox. A link is full beyond so many bytes.
+    pub(crate) fn new(inbox: mpsc::Sender<E>, full_bytes: usize) -> Self {
+        Self { inbox, full_bytes, next: Arc::default() }
     }
 
     /// A new link. `up` makes what the task hears first, of the link's number and queue.
@@ -86,12 +67,9 @@ impl<E: Event> Links<E> {
         up: impl FnOnce(u64, Queue) -> E + Send,
     ) -> Result<Link<E>, Ended> {
         let link = self.next.fetch_add(1, Ordering::Relaxed);
-        let (sender, queue) = mpsc::unbounded_channel();
-        let waiting = Arc::<AtomicUsize>::default();
-        let up = up(link, Queue { queue: sender, waiting: waiting.clone() });
-        self.inbox.send(up).await.map_err(|_| Ended)?;
-        let way_in = LinkSender { link, inbox: self.inbox.clone() };
-        Ok(Link { way_in, queue, waiting })
+        let (queue, queued) = queue(self.full_bytes);
+        self.inbox.send(up(link, queue)).await.map_err(|_| Ended)?;
+        Ok(Link { way_in: LinkSender { link, inbox: self.inbox.clone() }, queued })
     }
 }
 
@@ -103,19 +81,19 @@ impl<E: Event> Link<E> {
 
     /// What to write next; none when the task has let go of the link.
     pub(crate) async fn next(&mut self) -> Option<Outgoing> {
-        let next = self.queue.recv().await?;
-        Some(self.taken(next))
+        let taken = self.queued.next().await?;
+        Some(self.pass_on(taken))
     }
 
     /// What to write next, if it is there already.
     pub(crate) fn try_next(&mut self) -> Option<Outgoing> {
-        let next = self.queue.try_recv().ok()?;
-        Some(self.taken(next))
+        let taken = self.queued.try_next()?;
+        Some(self.pass_on(taken))
     }
 
-    fn taken(&self, next: Outgoing) -> Outgoing {
-        if let Outgoing::Frame(frame) = &next {
-            self.waiting.fetch_sub(frame.len(), Ordering::Relaxed);
+    fn pass_on(&self, Taken { next, room }: Taken) -> Outgoing {
+        if room {
+            self.way_in.tell(LinkEvent::Room { link: self.way_in.link });
         }
         next
     }
@@ -128,7 +106,7 @@ impl<E: Event> LinkSender<E> {
         self.inbox.send(frame.into()).await.map_err(|_| Ended)
     }
 
-    /// Tells the task something when nobody is there to wait for it.
+    /// Tells the task something where nobody may wait for it.
     fn tell(&self, event: LinkEvent) {
         let full = self.inbox.try_send(event.into());
         if let Err(mpsc::error::TrySendError::Full(event)) = full {
@@ -137,29 +115,6 @@ impl<E: Event> LinkSender<E> {
                 let _ = inbox.send(event).await;
             });
         }
-    }
-}
-
-impl Queue {
-    /// Queues a frame. False if the link is slow: the task closes it.
-    pub(crate) fn send(&self, frame: Bytes) -> bool {
-        let size = frame.len();
-        let waiting = self.waiting.fetch_add(size, Ordering::Relaxed) + size;
-        // A link that has ended tells so by itself.
-        let _ = self.queue.send(Outgoing::Frame(frame));
-        waiting <= limits::LINK_QUEUE_BYTES
-    }
-
-    /// The last, after what was queued before.
-    pub(crate) fn close(self, code: CloseCode, reason: String) {
-        let _ = self.queue.send(Outgoing::Close { code, reason });
-    }
-
-    /// As [`close`](Self::close), and says why by a frame as well: a close frame may be too
-    /// short for it.
-    pub(crate) fn refuse(self, code: CloseCode, reason: String) {
-        self.send(Frame::Refused { code, reason: reason.clone() }.encode().into());
-        self.close(code, reason);
     }
 }
 
@@ -172,7 +127,8 @@ impl<E: Event> Drop for Link<E> {
 // Of the handles only: an event need not be cloned.
 impl<E> Clone for Links<E> {
     fn clone(&self) -> Self {
-        Self { inbox: self.inbox.clone(), next: self.next.clone() }
+        let Self { inbox, full_bytes, next } = self;
+        Self { inbox: inbox.clone(), full_bytes: *full_bytes, next: next.clone() }
     }
 }
 
@@ -194,49 +150,25 @@ mod tests {
         }
     }
 
-    /// A link, what its task hears, and its queue.
-    async fn open() -> (Link<Heard>, mpsc::Receiver<Heard>, Queue) {
+    #[tokio::test]
+    async fn a_busy_task_hears_of_room_and_of_the_end_as_well() {
         let (inbox, mut events) = mpsc::channel(1);
-        let (links, mut queue) = (Links::new(inbox), None);
+        let (links, mut queue) = (Links::new(inbox, 2), None);
         let link = links.open(|_, made| {
             queue = Some(made);
             Heard(None)
         });
-        let link = link.await.expect("the task is there");
+        let mut link = link.await.expect("the task is there");
         events.recv().await.expect("the link is up");
-        (link, events, queue.expect("made with the link"))
-    }
+        let queue = queue.expect("made with the link");
 
-    #[tokio::test]
-    async fn a_link_that_holds_too_much_is_slow() {
-        let (mut link, _events, queue) = open().await;
-        let half = Bytes::from(vec![0; limits::LINK_QUEUE_BYTES / 2]);
-        assert!(queue.send(half.clone()) && queue.send(half.clone()));
-        assert!(!queue.send(Bytes::from_static(b"x")));
-        // What is written waits no more.
-        assert!(matches!(link.next().await, Some(Outgoing::Frame(frame)) if frame == half));
-        assert!(queue.send(Bytes::from_static(b"y")));
-    }
-
-    #[tokio::test]
-    async fn the_last_words_come_last() {
-        let (mut link, _events, queue) = open().await;
-        queue.send(Bytes::from_static(b"x"));
-        queue.refuse(CloseCode::Malformed, "why".into());
-        assert!(matches!(link.next().await, Some(Outgoing::Frame(frame)) if frame == "x"));
-        let Some(Outgoing::Frame(frame)) = link.try_next() else { panic!("a frame") };
-        assert!(matches!(Frame::decode(&frame), Ok(Frame::Refused { .. })));
-        assert!(matches!(link.try_next(), Some(Outgoing::Close { .. })));
-        assert!(link.next().await.is_none());
-    }
-
-    #[tokio::test]
-    async fn a_busy_task_hears_of_the_end_as_well() {
-        let (link, mut events, _queue) = open().await;
         link.sender().send(Bytes::from_static(b"x")).await.expect("there is room");
+        queue.send(Bytes::from_static(b"xyz"));
+        link.next().await.expect("a frame");
         drop(link);
         let mut heard = async || events.recv().await.and_then(|heard| heard.0);
         assert!(matches!(heard().await, Some(LinkEvent::Frame { .. })));
+        assert!(matches!(heard().await, Some(LinkEvent::Room { link: 0 })));
         assert!(matches!(heard().await, Some(LinkEvent::Down { link: 0 })));
     }
 }

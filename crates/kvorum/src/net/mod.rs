@@ -13,6 +13,7 @@
 pub(crate) mod link;
 pub(crate) mod listen;
 pub(crate) mod origin;
+pub(crate) mod queue;
 pub(crate) mod relay;
 pub(crate) mod site;
 pub(crate) mod socket;

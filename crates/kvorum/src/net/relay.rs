@@ -10,18 +10,24 @@ use std::collections::BTreeMap;
 
 use anyhow::Result;
 use api::identity::ClusterId;
+use api::limits::LINK_QUEUE_BYTES;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use relay::{Config, Guests, Input, Output, Relay};
 use tokio::sync::mpsc;
 
-use super::link::{Ended, Link, LinkEvent, Links, Queue};
+use super::link::{Ended, Link, LinkEvent, Links};
+use super::queue::{Fill, Queue};
 use super::socket;
 use super::stop::Stop;
 use super::upgrade::upgrade;
 
 /// Events that wait for the relay before their senders have to wait.
 const INBOX_EVENTS: usize = 64;
+
+/// Bytes that wait for one link before it is full. More than one console may ask of a member at
+/// once, and less than what makes a link slow.
+const FULL_BYTES: usize = LINK_QUEUE_BYTES / 4 * 3;
 
 /// Makes durable which cluster owns a name.
 pub(crate) type Save = Box<dyn FnMut(&str, Option<ClusterId>) -> Result<()> + Send>;
@@ -61,7 +67,7 @@ impl RelayHandle {
             saver: save.map(|save| start_saver(save, inbox.downgrade())),
         };
         tokio::spawn(task.run(events));
-        Self(Links::new(inbox))
+        Self(Links::new(inbox, FULL_BYTES))
     }
 
     /// A new link.
@@ -134,6 +140,11 @@ impl RelayTask {
                 Event::Link(LinkEvent::Frame { link, bytes }) => {
                     self.handle(Input::Frame { conn: link, bytes });
                 }
+                Event::Link(LinkEvent::Room { link }) => {
+                    if self.queues.get(&link).is_some_and(Queue::has_room) {
+                        self.handle(Input::Room { conn: link });
+                    }
+                }
                 Event::Link(LinkEvent::Down { link }) => {
                     self.queues.remove(&link);
                     self.handle(Input::Closed { conn: link });
@@ -145,8 +156,8 @@ impl RelayTask {
 
     fn handle(&mut self, input: Input) {
         let mut inputs = vec![input];
-        // A link is found slow while another one's frame is carried out; the relay hears of it
-        // when that one is done.
+        // A link is found full or slow while another one's frame is carried out; the relay hears
+        // of it when that one is done.
         while let Some(input) = inputs.pop() {
             self.relay.handle(input);
             while let Some(output) = self.relay.poll() {
@@ -155,14 +166,15 @@ impl RelayTask {
         }
     }
 
-    /// Does what the relay wants done; tells when a link turns out to be too slow, and what is
-    /// done at once.
+    /// Does what the relay wants done; tells when a link turns out to be full or slow, and what
+    /// is done at once.
     fn carry_out(&mut self, output: Output) -> Option<Input> {
         match output {
-            Output::Send { conn, frame } => {
-                let slow = !self.queues.get(&conn)?.send(frame);
-                slow.then_some(Input::Slow { conn })
-            }
+            Output::Send { conn, frame } => match self.queues.get(&conn)?.send(frame) {
+                Fill::Room => None,
+                Fill::Full => Some(Input::Full { conn }),
+                Fill::Slow => Some(Input::Slow { conn }),
+            },
             Output::Close { conn, code, reason } => {
                 tracing::info!(conn, ?code, reason, "link closed");
                 if let Some(queue) = self.queues.remove(&conn) {

@@ -20,7 +20,8 @@ use tokio_tungstenite::tungstenite::error::CapacityError;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::link::{Event, Link, Outgoing};
+use super::link::{Event, Link};
+use super::queue::Outgoing;
 use super::stop::Stop;
 
 /// How often an end asks whether the other one is there.

@@ -7,7 +7,8 @@ use relay::Guests;
 use tokio::time::sleep;
 
 use super::host::{NodeHandle, NodeLink};
-use crate::net::link::{Ended, Outgoing};
+use crate::net::link::Ended;
+use crate::net::queue::Outgoing;
 use crate::net::relay::{RelayHandle, RelayLink};
 
 /// Pause before the member comes back after the relay has let go of it.

@@ -27,10 +27,13 @@ use tokio::time::sleep;
 
 use super::disk::Disk;
 use super::metrics::Metrics;
-use crate::net::link::{Ended, Link, LinkEvent, Links, Queue};
+use crate::net::link::{Ended, Link, LinkEvent, Links};
+use crate::net::queue::{Fill, Queue};
 
 /// Events that wait for the node before their senders have to wait.
 const INBOX_EVENTS: usize = 256;
+/// Bytes that wait for one link before its clients get nothing large.
+const FULL_BYTES: usize = 8 * 1024 * 1024;
 /// Inputs that are handed in before the node is drained.
 const BURST: usize = 256;
 
@@ -83,7 +86,7 @@ impl NodeHandle {
             // Whoever does not wait for the end is ending, too.
             let _ = tell.send(run.until_end(events).await);
         });
-        (Self { links: Links::new(inbox.clone()), inbox }, end)
+        (Self { links: Links::new(inbox.clone(), FULL_BYTES), inbox }, end)
     }
 
     /// A new link.
@@ -164,6 +167,12 @@ impl Host {
                 self.queues.insert(link, queue);
                 self.handle(Input::LinkUp { link, kind });
             }
+            Event::Link(LinkEvent::Room { link }) => {
+                let link = id(link);
+                if self.queues.get(&link).is_some_and(Queue::has_room) {
+                    self.handle(Input::LinkRoom { link });
+                }
+            }
             Event::Link(LinkEvent::Down { link }) => self.down(id(link)),
             Event::Link(LinkEvent::Frame { link, bytes }) => {
                 self.handle(Input::Frame { link: id(link), bytes: &bytes });
@@ -187,12 +196,7 @@ impl Host {
     fn drain(&mut self) -> Result<bool> {
         while let Some(output) = self.node.poll() {
             match output {
-                Output::Send { link, frame } => {
-                    if self.queues.get(&link).is_some_and(|queue| !queue.send(frame.into())) {
-                        let reason = "the connection reads too slowly for what is sent to it";
-                        self.close(link, CloseCode::Slow, reason.into());
-                    }
-                }
+                Output::Send { link, frame } => self.send(link, frame),
                 Output::Close { link, code, reason } => self.close(link, code, reason),
                 Output::Persist(batch) => {
                     self.written = batch.number;
@@ -209,6 +213,17 @@ impl Host {
             }
         }
         Ok(false)
+    }
+
+    fn send(&mut self, link: LinkId, frame: Vec<u8>) {
+        match self.queues.get(&link).map(|queue| queue.send(frame.into())) {
+            None | Some(Fill::Room) => {}
+            Some(Fill::Full) => self.handle(Input::LinkFull { link }),
+            Some(Fill::Slow) => {
+                let reason = "the connection reads too slowly for what is sent to it";
+                self.close(link, CloseCode::Slow, reason.into());
+            }
+        }
     }
 
     fn close(&mut self, link: LinkId, code: CloseCode, reason: String) {
@@ -260,7 +275,7 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-    use crate::net::link::Outgoing;
+    use crate::net::queue::Outgoing;
 
     /// Longer than anything here takes.
     const WAIT: Duration = Duration::from_secs(20);
