@@ -6,13 +6,13 @@
 //! ```
 //!
 //! A socket whose other end fell asleep looks open for minutes. So each end pings, and one that
-//! hears nothing for [`SILENCE_MAX`] ends it.
+//! hears nothing for [`SILENCE_MAX`] is done with it.
 
 use std::time::Duration;
 
 use api::frame::{CloseCode, Frame};
 use api::{Bytes, limits};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::error::CapacityError;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::link::{Event, Link};
+use super::link::{Event, Link, LinkSender};
 use super::queue::Outgoing;
 use super::stop::Stop;
 
@@ -79,10 +79,17 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin, E: Event>(
     mut link: Link<E>,
     mut stop: Stop,
 ) -> Ended {
-    let mut socket = Socket(socket);
-    let end = socket.exchange(&mut link, &mut stop).await;
+    let (mut sink, mut stream) = socket.split();
+    // Both at once: an end that does not read while it writes would wait for one that does
+    // likewise.
+    let end = tokio::select! {
+        end = read(&mut stream, link.sender()) => end,
+        end = write(&mut sink, &mut link) => end,
+        () = stop.ordered() => End::Stopped,
+    };
     // The task need not wait for the other end's goodbye.
     drop(link);
+    let mut socket = sink.reunite(stream).expect("they are of one socket");
     let cut_off = matches!(end, End::CutOff);
     let (code, reason, ended) = match end {
         End::Gone(reason) => return Ended::Lost(reason),
@@ -92,14 +99,14 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin, E: Event>(
             (code as u16, reason.clone(), Ended::Lost(reason))
         }
         End::Told { code, reason } => (code as u16, reason.clone(), Ended::Refused(reason)),
-        End::Refused { code, reason } => socket.refuse(code, reason).await,
+        End::Refused { code, reason } => refuse(&mut socket, code, reason).await,
         End::CutOff => {
             let reason = format!("a message of more than {READ_BYTES} bytes");
-            socket.refuse(CloseCode::TooLarge, reason).await
+            refuse(&mut socket, CloseCode::TooLarge, reason).await
         }
     };
     // Whoever is gone meanwhile need not be told.
-    let _ = timeout(CLOSE_MAX, socket.close(code, &reason)).await;
+    let _ = timeout(CLOSE_MAX, close(&mut socket, code, &reason)).await;
     if cut_off {
         // There are unread bytes, and closing now would reset the socket and take our words
         // back.
@@ -108,85 +115,75 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin, E: Event>(
     ended
 }
 
-struct Socket<S>(WebSocketStream<S>);
-
-impl<S: AsyncRead + AsyncWrite + Unpin> Socket<S> {
-    async fn exchange<E: Event>(&mut self, link: &mut Link<E>, stop: &mut Stop) -> End {
-        let way_in = link.sender();
-        let mut ping = interval(PING_EVERY);
-        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut heard = Instant::now();
-        let (opened, mut spoke) = (heard, false);
-        loop {
-            tokio::select! {
-                message = self.0.next() => {
-                    heard = Instant::now();
-                    match frame_of(message) {
-                        Ok(None) => {}
-                        Ok(Some(frame)) => {
-                            spoke = true;
-                            if way_in.send(frame).await.is_err() {
-                                return End::Stopped;
-                            }
-                        }
-                        Err(end) => return end,
-                    }
+/// Hands in what comes, until it ends.
+async fn read<E: Event>(
+    stream: &mut (impl Stream<Item = Result<Message, Error>> + Unpin),
+    way_in: LinkSender<E>,
+) -> End {
+    let (opened, mut spoke) = (Instant::now(), false);
+    loop {
+        let Ok(message) = timeout(SILENCE_MAX, stream.next()).await else {
+            return End::Gone("it is silent".into());
+        };
+        match frame_of(message) {
+            Ok(Some(frame)) => {
+                spoke = true;
+                if way_in.send(frame).await.is_err() {
+                    return End::Stopped;
                 }
-                next = link.next() => match next {
-                    None => return End::Stopped,
-                    Some(next) => if let Err(end) = self.write(link, next).await {
-                        return end;
-                    },
-                },
-                _ = ping.tick() => {
-                    if heard.elapsed() > SILENCE_MAX {
-                        return End::Gone("it is silent".into());
-                    }
-                    // A browser answers pings by itself, also for a page that never attaches.
-                    if !spoke && opened.elapsed() > SILENCE_MAX {
-                        return End::Gone("it does not say who it is".into());
-                    }
-                    if let Err(end) = in_time(self.0.send(Message::Ping(Bytes::new()))).await {
-                        return end;
-                    }
-                }
-                () = stop.ordered() => return End::Stopped,
             }
-        }
-    }
-
-    /// Writes what is there, in one go.
-    async fn write<E: Event>(&mut self, link: &mut Link<E>, first: Outgoing) -> Result<(), End> {
-        let mut next = Some(first);
-        let mut written = 0;
-        while let Some(outgoing) = next {
-            match outgoing {
-                Outgoing::Close { code, reason } => return Err(End::Told { code, reason }),
-                Outgoing::Frame(frame) => in_time(self.0.feed(Message::Binary(frame))).await?,
+            // A browser answers pings by itself, also for a page that never attaches.
+            Ok(None) if !spoke && opened.elapsed() > SILENCE_MAX => {
+                return End::Gone("it does not say who it is".into());
             }
-            written += 1;
-            next = if written < WRITE_BATCH { link.try_next() } else { None };
+            Ok(None) => {}
+            Err(end) => return end,
         }
-        in_time(self.0.flush()).await
     }
+}
 
-    /// Tells by a frame why the socket will close: a close frame may be too short for it.
-    async fn refuse(&mut self, code: CloseCode, reason: String) -> (u16, String, Ended) {
-        let frame = Frame::Refused { code, reason: reason.clone() }.encode();
-        // A socket that takes no frame takes no close either, and that is tried next.
-        let _ = timeout(CLOSE_MAX, self.0.feed(Message::binary(frame))).await;
-        (code as u16, reason.clone(), Ended::Refused(reason))
-    }
-
-    /// Says why and waits for the other end to have heard it.
-    async fn close(&mut self, code: u16, reason: &str) {
-        let reason = &reason[..reason.floor_char_boundary(CLOSE_REASON_BYTES)];
-        let close = CloseFrame { code: code.into(), reason: reason.into() };
-        if self.0.close(Some(close)).await.is_err() {
-            return;
+/// Writes what is there, and asks for signs of life, until it ends.
+async fn write<E: Event>(
+    sink: &mut (impl Sink<Message, Error = Error> + Unpin),
+    link: &mut Link<E>,
+) -> End {
+    let mut ping = interval(PING_EVERY);
+    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let written = tokio::select! {
+            next = link.next() => match next {
+                None => return End::Stopped,
+                Some(next) => write_all(sink, link, next).await,
+            },
+            _ = ping.tick() => in_time(sink.send(Message::Ping(Bytes::new()))).await,
+        };
+        if let Err(end) = written {
+            return end;
         }
-        while let Some(Ok(_)) = self.0.next().await {}
     }
+}
+
+/// Writes what is there, in one go.
+async fn write_all<E: Event>(
+    sink: &mut (impl Sink<Message, Error = Error> + Unpin),
+    link: &mut Link<E>,
+    first: Outgoing,
+) -> Result<(), End> {
+    let mut next = Some(first);
+    let mut written = 0;
+    while let Some(outgoing) = next {
+        match outgoing {
+            Outgoing::Close { code, reason } => {
+                // What was said before must not stay behind; how long that takes is not our care.
+                let _ = timeout(CLOSE_MAX, sink.flush()).await;
+                return Err(End::Told { code, reason });
+            }
+            Outgoing::Frame(frame) => in_time(sink.feed(Message::Binary(frame))).await?,
+        }
+        written += 1;
+        next = if written < WRITE_BATCH { link.try_next() } else { None };
+    }
+    in_time(sink.flush()).await
 }
 
 /// The frame that a message is, or nothing if it is one of WebSocket's own.
@@ -223,4 +220,30 @@ async fn in_time(work: impl Future<Output = Result<(), Error>>) -> Result<(), En
         Ok(Err(error)) => Err(End::Gone(error.to_string())),
         Err(_) => Err(End::Gone("it does not read".into())),
     }
+}
+
+/// Tells by a frame why the socket will close: a close frame may be too short for it.
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: &mut WebSocketStream<S>,
+    code: CloseCode,
+    reason: String,
+) -> (u16, String, Ended) {
+    let frame = Frame::Refused { code, reason: reason.clone() }.encode();
+    // A socket that takes no frame takes no close either, and that is tried next.
+    let _ = timeout(CLOSE_MAX, socket.feed(Message::binary(frame))).await;
+    (code as u16, reason.clone(), Ended::Refused(reason))
+}
+
+/// Says why and waits for the other end to have heard it.
+async fn close<S: AsyncRead + AsyncWrite + Unpin>(
+    socket: &mut WebSocketStream<S>,
+    code: u16,
+    reason: &str,
+) {
+    let reason = &reason[..reason.floor_char_boundary(CLOSE_REASON_BYTES)];
+    let close = CloseFrame { code: code.into(), reason: reason.into() };
+    if socket.close(Some(close)).await.is_err() {
+        return;
+    }
+    while let Some(Ok(_)) = socket.next().await {}
 }
