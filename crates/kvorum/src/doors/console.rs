@@ -16,7 +16,7 @@ use api::watch::{WatchRequest, WatchResponse};
 use api::{Error, Result};
 use client::StreamId;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::sleep;
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::desk::{Answers, Ask, Desk, size};
 use super::line::{Heard, Way};
@@ -54,11 +54,12 @@ impl Console {
         Self { asks, next: Arc::default() }
     }
 
-    /// Asks for something. Dropping the future abandons it.
-    pub(crate) async fn call(&self, request: Request) -> Result<Response> {
+    /// Asks for something, at once or never if it wants a `leader` and there is none. Dropping
+    /// the future abandons it.
+    pub(crate) async fn call(&self, request: Request, leader: bool) -> Result<Response> {
         let ticket = self.next.fetch_add(1, Ordering::Relaxed);
         let (reply, answer) = oneshot::channel();
-        let ask = Ask::Call { ticket, request, reply };
+        let ask = Ask::Call { ticket, request, leader, reply };
         self.asks.send(ask).map_err(|_| Error::Stopped)?;
         let abandon = Abandon { ticket, asks: &self.asks };
         let answer = answer.await;
@@ -66,14 +67,14 @@ impl Console {
         answer.map_err(|_| Error::Stopped)?
     }
 
-    /// Opens a watch stream.
-    pub(crate) async fn open(&self) -> Result<Stream> {
+    /// Opens a watch stream. If it wants a `leader` it ends without one.
+    pub(crate) async fn open(&self, leader: bool) -> Result<Stream> {
         let (queue, answers) = mpsc::unbounded_channel();
         let waiting = Arc::<AtomicUsize>::default();
         let (opened, id) = oneshot::channel();
-        let ask = Ask::Open { answers: Answers { queue, waiting: waiting.clone() }, opened };
-        self.asks.send(ask).map_err(|_| Error::Stopped)?;
-        let id = id.await.map_err(|_| Error::Stopped)?;
+        let ours = Answers { queue, waiting: waiting.clone(), leader };
+        self.asks.send(Ask::Open { answers: ours, opened }).map_err(|_| Error::Stopped)?;
+        let id = id.await.map_err(|_| Error::Stopped)??;
         Ok(Stream { id, asks: self.asks.clone(), answers, waiting })
     }
 }
@@ -109,10 +110,13 @@ impl Drop for Stream {
 
 async fn run(cluster: String, way: Way, mut stop: Stop, mut asks: mpsc::UnboundedReceiver<Ask>) {
     let mut desk = Desk::new();
+    let mut look = interval(way.election_timeout());
+    look.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while let Some(mut line) = way.open(&cluster).await {
         if line.is_attached() {
             desk.up();
         }
+        line.report().into_iter().for_each(|report| desk.reported(report));
         loop {
             tokio::select! {
                 // Until the relay has answered, asks wait in the channel.
@@ -125,6 +129,7 @@ async fn run(cluster: String, way: Way, mut stop: Stop, mut asks: mpsc::Unbounde
                     _ if stop.is_ordered() => return,
                     Some(Heard::Frame(frame)) => desk.heard(&frame),
                     Some(Heard::Message { session, body }) => desk.message(session, &body),
+                    Some(Heard::Report(report)) => desk.reported(report),
                     Some(Heard::Closed(reason)) => {
                         desk.down(&reason);
                         break;
@@ -132,6 +137,7 @@ async fn run(cluster: String, way: Way, mut stop: Stop, mut asks: mpsc::Unbounde
                     None => return,
                 },
                 () = desk.wake() => desk.wake_up(),
+                _ = look.tick() => desk.look_for_leader(),
                 () = stop.ordered() => return,
             }
             if !desk.carry_out(&line).await {

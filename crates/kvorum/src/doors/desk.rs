@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use api::frame::Frame;
+use api::report::MemberReport;
 use api::session::{Request, Response};
 use api::watch::{WatchRequest, WatchResponse};
 use api::{Error, Result};
@@ -13,6 +14,7 @@ use client::{CallId, Client, Input, Output, Patience, StreamId};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep};
 
+use super::leader::Leaders;
 use super::line::Line;
 
 /// How long a call may take. A member answers within etcd's 7 s and knows best why it is late;
@@ -21,11 +23,12 @@ const PATIENCE: Patience = Patience { within: 8_000, wait: 0 };
 /// Bytes of answers that wait for one watch stream's client. A slower one must come again.
 const STREAM_BYTES: usize = 32 * 1024 * 1024;
 
-/// What the console's task is asked. A ticket is the asker's own number.
+/// What the console's task is asked. A ticket is the asker's own number; `leader` says that it
+/// wants none of this without a leader.
 pub(super) enum Ask {
-    Call { ticket: u64, request: Request, reply: oneshot::Sender<Result<Response>> },
+    Call { ticket: u64, request: Request, leader: bool, reply: oneshot::Sender<Result<Response>> },
     Abandon { ticket: u64 },
-    Open { answers: Answers, opened: oneshot::Sender<StreamId> },
+    Open { answers: Answers, opened: oneshot::Sender<Result<StreamId>> },
     Say { stream: StreamId, request: WatchRequest },
     Close { stream: StreamId },
 }
@@ -34,6 +37,8 @@ pub(super) enum Ask {
 pub(super) struct Answers {
     pub(super) queue: mpsc::UnboundedSender<Result<WatchResponse>>,
     pub(super) waiting: Arc<AtomicUsize>,
+    /// It ends when there is no leader.
+    pub(super) leader: bool,
 }
 
 /// What the task does for whom.
@@ -43,6 +48,7 @@ pub(super) struct Desk {
     calls: BTreeMap<CallId, (u64, oneshot::Sender<Result<Response>>)>,
     tickets: BTreeMap<u64, CallId>,
     streams: BTreeMap<StreamId, Answers>,
+    leaders: Leaders,
     /// The relay has let the link in.
     pub(super) attached: bool,
     /// Why the relay lets go of the link, as it says before it does.
@@ -58,6 +64,7 @@ impl Desk {
             calls: BTreeMap::new(),
             tickets: BTreeMap::new(),
             streams: BTreeMap::new(),
+            leaders: Leaders::default(),
             attached: false,
             refusal: None,
         }
@@ -83,6 +90,7 @@ impl Desk {
     /// The relay has let go of the link.
     pub(super) fn down(&mut self, reason: &str) {
         self.attached = false;
+        self.leaders.forget();
         let reason = self.refusal.take().unwrap_or_else(|| reason.to_owned());
         self.client.handle(self.now(), Input::Down { reason: &reason });
         self.answer_all();
@@ -91,7 +99,11 @@ impl Desk {
     /// Takes what somebody asks.
     pub(super) fn take(&mut self, ask: Ask) {
         match ask {
-            Ask::Call { ticket, request, reply } => {
+            Ask::Call { leader: true, reply, .. } if self.leaders.is_none() => {
+                // Whoever is gone meanwhile has said so; it is on its way.
+                let _ = reply.send(Err(Error::NoLeader));
+            }
+            Ask::Call { ticket, request, reply, .. } => {
                 let call = self.client.call(self.now(), &request, PATIENCE);
                 self.calls.insert(call, (ticket, reply));
                 self.tickets.insert(ticket, call);
@@ -102,10 +114,13 @@ impl Desk {
                     self.client.abandon(call);
                 }
             }
+            Ask::Open { answers, opened } if answers.leader && self.leaders.is_none() => {
+                let _ = opened.send(Err(Error::NoLeader));
+            }
             Ask::Open { answers, opened } => {
                 let stream = self.client.open();
                 self.streams.insert(stream, answers);
-                if opened.send(stream).is_err() {
+                if opened.send(Ok(stream)).is_err() {
                     self.close(stream);
                 }
             }
@@ -117,6 +132,24 @@ impl Desk {
     fn close(&mut self, stream: StreamId) {
         self.streams.remove(&stream);
         self.client.close(stream);
+    }
+
+    /// An election timeout has passed: streams that want a leader end when there was none for
+    /// long.
+    pub(super) fn look_for_leader(&mut self) {
+        if !self.leaders.look() {
+            return;
+        }
+        let wanting = self.streams.iter().filter(|(_, answers)| answers.leader);
+        for stream in wanting.map(|(stream, _)| *stream).collect::<Vec<_>>() {
+            self.answer_stream(stream, Err(Error::NoLeader));
+            self.client.close(stream);
+        }
+    }
+
+    /// A member says how it is.
+    pub(super) fn reported(&mut self, report: MemberReport) {
+        self.leaders.reported(report);
     }
 
     /// A member is there, or may be.
@@ -139,7 +172,10 @@ impl Desk {
                 self.client.handle(self.now(), Input::Piece { session, last, body });
             }
             Ok(Frame::Refused { reason, .. }) => self.refusal = Some(reason),
-            // Who is there and how they are is for pages.
+            Ok(Frame::Present(presence)) => self.leaders.present(presence.name),
+            Ok(Frame::Gone(presence)) => self.leaders.gone(&presence.name),
+            Ok(Frame::Report(report)) => self.reported(report),
+            // The rest is not for consoles.
             Ok(_) => {}
             Err(error) => tracing::error!("the relay sent what is no frame: {error}"),
         }

@@ -7,6 +7,7 @@
 mod console;
 mod desk;
 mod kv;
+mod leader;
 mod line;
 mod members;
 mod watch;
@@ -35,6 +36,9 @@ use crate::net::stop::Stop;
 const DEFAULT_CLUSTER: &str = "default";
 /// The metadata that names it.
 const CLUSTER_KEY: &str = "kvorum-cluster";
+/// The metadata by which a caller wants nothing without a leader, and its value.
+const LEADER_KEY: &str = "hasleader";
+const LEADER_WANTED: &str = "true";
 /// Clusters that are served at once.
 const CONSOLES: usize = 64;
 /// Bytes of one gRPC message from a client. Beyond it etcd's transport refuses, too.
@@ -140,8 +144,14 @@ impl Doors {
 
     /// Asks the cluster that the caller means.
     async fn call(&self, metadata: &MetadataMap, request: Request) -> Result<Response, Status> {
-        self.console(metadata)?.call(request).await.map_err(|error| to_status(&error))
+        let console = self.console(metadata)?;
+        console.call(request, wants_leader(metadata)).await.map_err(|error| to_status(&error))
     }
+}
+
+/// etcd's clients say so by `WithRequireLeader`.
+fn wants_leader(metadata: &MetadataMap) -> bool {
+    metadata.get(LEADER_KEY).is_some_and(|value| value == LEADER_WANTED)
 }
 
 fn bad_name() -> Status {

@@ -8,7 +8,7 @@ use tonic::codegen::BoxStream;
 use tonic::{Result, Streaming};
 
 use super::console::Stream;
-use super::{Doors, in_etcds_words};
+use super::{Doors, in_etcds_words, wants_leader};
 
 /// Both directions of one gRPC stream.
 struct Both {
@@ -26,8 +26,9 @@ impl pb::watch_server::Watch for Doors {
         &self,
         request: tonic::Request<Streaming<pb::WatchRequest>>,
     ) -> Result<tonic::Response<Self::WatchStream>> {
-        let console = self.console(request.metadata())?;
-        let stream = console.open().await.map_err(|error| to_status(&error))?;
+        let (console, leader) =
+            (self.console(request.metadata())?, wants_leader(request.metadata()));
+        let stream = console.open(leader).await.map_err(|error| to_status(&error))?;
         let both = Both { requests: request.into_inner(), silent: false, stream };
         let answers = unfold(Some(both), async |both| {
             let mut both = both?;

@@ -21,7 +21,7 @@ use anyhow::{Context, Result, anyhow};
 use api::frame::CloseCode;
 use api::report::{MemberReport, Role};
 use node::{Input, LinkId, LinkKind, Node, Output};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
@@ -59,6 +59,7 @@ pub(crate) type Reply = (u64, Vec<u8>);
 pub(crate) struct NodeHandle {
     inbox: mpsc::Sender<Event>,
     links: Links<Event>,
+    report: watch::Receiver<Option<MemberReport>>,
 }
 
 /// A link of the node's.
@@ -78,15 +79,15 @@ impl NodeHandle {
     ) -> (Self, End) {
         let (inbox, events) = mpsc::channel(INBOX_EVENTS);
         let (tell, end) = oneshot::channel();
+        let (shown, report) = watch::channel(None);
         let (queues, last) = (BTreeMap::new(), disk.last());
         let (written, durable) = (last, last);
-        let run =
-            Host { node, started, disk, metrics, replies, queues, written, durable, role: None };
+        let run = Host { node, started, disk, metrics, replies, shown, queues, written, durable };
         tokio::spawn(async move {
             // Whoever does not wait for the end is ending, too.
             let _ = tell.send(run.until_end(events).await);
         });
-        (Self { links: Links::new(inbox.clone(), FULL_BYTES), inbox }, end)
+        (Self { links: Links::new(inbox.clone(), FULL_BYTES), inbox, report }, end)
     }
 
     /// A new link.
@@ -97,6 +98,11 @@ impl NodeHandle {
     /// A client at the doors says something.
     pub(crate) async fn client(&self, session: u64, body: Vec<u8>) -> Result<(), Ended> {
         self.inbox.send(Event::Client { session, body }).await.map_err(|_| Ended)
+    }
+
+    /// How the member is, once it has said so.
+    pub(crate) fn report(&self) -> watch::Receiver<Option<MemberReport>> {
+        self.report.clone()
     }
 
     /// Asks the node to hand over and end.
@@ -113,13 +119,12 @@ struct Host {
     disk: Disk,
     metrics: Metrics,
     replies: mpsc::UnboundedSender<Reply>,
+    shown: watch::Sender<Option<MemberReport>>,
     queues: BTreeMap<LinkId, Queue>,
     /// The last batch that went to the log.
     written: u64,
     /// The last one that is durable.
     durable: u64,
-    /// What was last said of the role.
-    role: Option<Role>,
 }
 
 impl Host {
@@ -206,7 +211,7 @@ impl Host {
                     // The doors end only with the process.
                     let _ = self.replies.send((session, body));
                 }
-                Output::Report(report) => self.report(&report),
+                Output::Report(report) => self.report(report),
                 Output::Formed(cluster) => tracing::info!("this is cluster {cluster}"),
                 Output::Left => return Ok(true),
                 Output::Halt(reason) => return Err(anyhow!("the member stopped: {reason}")),
@@ -237,9 +242,10 @@ impl Host {
     }
 
     /// Says what people want to know of the member.
-    fn report(&mut self, report: &MemberReport) {
-        self.metrics.reported(report);
-        if self.role.as_ref() == Some(&report.role) {
+    fn report(&mut self, report: MemberReport) {
+        self.metrics.reported(&report);
+        let last = self.shown.send_replace(Some(report.clone()));
+        if last.is_some_and(|last| last.role == report.role) {
             return;
         }
         match &report.role {
@@ -251,7 +257,6 @@ impl Host {
             }
             role => tracing::info!(term = report.term, "this member is {role:?}"),
         }
-        self.role = Some(report.role.clone());
     }
 }
 

@@ -110,8 +110,13 @@ fn start_member(settings: &Settings, metrics: Metrics) -> Result<(Home, End)> {
     let disk = Disk::start(log, metrics.clone())?;
     let (replies, answers) = mpsc::unbounded_channel();
     let (node, end) = NodeHandle::start(node, started, disk, metrics, replies);
-    let replies = Arc::new(Mutex::new(answers));
-    Ok((Home { cluster: CLUSTER.into(), node, replies }, end))
+    let home = Home {
+        cluster: CLUSTER.into(),
+        node,
+        replies: Arc::new(Mutex::new(answers)),
+        election_timeout: Duration::from_millis(settings.timing.election_ms),
+    };
+    Ok((home, end))
 }
 
 fn config(settings: &Settings) -> Result<Config> {
