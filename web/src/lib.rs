@@ -14,13 +14,21 @@ mod ui;
 use leptos::prelude::*;
 
 use rules::address::Address;
+use rules::source::Source;
+use wasm_bindgen_futures::spawn_local;
 
-/// Shows the page.
+/// Shows the page, once it knows whom it comes from.
 pub fn start() {
-    let query = window().location().search().unwrap_or_default();
-    let address = Address::parse(&query);
-    if let Some(loading) = document().get_element_by_id("loading") {
-        loading.remove();
-    }
-    mount_to_body(move || view! { <ui::App address/> });
+    spawn_local(async {
+        let source = browser::build::source().await;
+        let query = window().location().search().unwrap_or_default();
+        let address = match source {
+            Source::Hub => Address::parse(&query),
+            Source::Server => Address::of_server(&query),
+        };
+        if let Some(loading) = document().get_element_by_id("loading") {
+            loading.remove();
+        }
+        mount_to_body(move || view! { <ui::App address source/> });
+    });
 }

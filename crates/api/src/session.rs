@@ -73,7 +73,23 @@ pub enum Response {
 
 impl Response {
     /// Who answered, and when.
-    pub fn header(&mut self) -> &mut ResponseHeader {
+    #[must_use]
+    pub fn header(&self) -> &ResponseHeader {
+        match self {
+            Self::Range(response) => &response.header,
+            Self::Put(response) => &response.header,
+            Self::DeleteRange(response) => &response.header,
+            Self::Txn(response) => &response.header,
+            Self::MemberList(response) => &response.header,
+            Self::Status(response) => &response.header,
+            Self::Compact(response) => &response.header,
+            Self::Alarm(response) => &response.header,
+            Self::HashKv(response) => &response.header,
+        }
+    }
+
+    /// The same, to be filled in.
+    pub fn header_mut(&mut self) -> &mut ResponseHeader {
         match self {
             Self::Range(response) => &mut response.header,
             Self::Put(response) => &mut response.header,

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use api::error::Error;
 use api::kv::{RequestOp, TxnRequest};
+use api::maintenance::AlarmAction;
 use api::session::Request;
 
 use crate::io::{CallId, Patience};
@@ -149,9 +150,10 @@ impl Calls {
 /// It changes nothing, so it may be sent twice.
 pub(crate) fn is_read(request: &Request) -> bool {
     match request {
-        Request::Range(_) | Request::MemberList(_) | Request::Status => true,
-        Request::Put(_) | Request::DeleteRange(_) => false,
+        Request::Range(_) | Request::MemberList(_) | Request::Status | Request::HashKv(_) => true,
+        Request::Put(_) | Request::DeleteRange(_) | Request::Compact(_) => false,
         Request::Txn(txn) => only_reads(txn),
+        Request::Alarm(alarm) => alarm.action == AlarmAction::Get,
     }
 }
 

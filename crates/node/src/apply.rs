@@ -54,7 +54,7 @@ impl Signature {
     /// etcd fills only their revision.
     pub(crate) fn sign_result(&self, mut result: Result<Response>) -> Result<Response, Error> {
         if let Ok(response) = &mut result {
-            self.sign(response.header());
+            self.sign(response.header_mut());
         }
         result
     }

@@ -84,7 +84,7 @@ impl Model {
         if self.events.contains_key(&next) {
             self.revision = next;
         }
-        response.header().revision = self.revision;
+        response.header_mut().revision = self.revision;
         Ok(response)
     }
 
@@ -140,7 +140,7 @@ impl Model {
             }
             _ => unreachable!("only reads are read"),
         };
-        response.header().revision = revision;
+        response.header_mut().revision = revision;
         response
     }
 
@@ -285,7 +285,7 @@ fn needs_space(request: &Request) -> bool {
 /// who answered and in which term is not the store's.
 #[must_use]
 pub fn bare(mut response: Response) -> Response {
-    let outer = response.header();
+    let outer = response.header_mut();
     *outer = ResponseHeader { revision: outer.revision, ..ResponseHeader::default() };
     if let Response::Txn(txn) = &mut response {
         bare_ops(txn);

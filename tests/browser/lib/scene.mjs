@@ -10,6 +10,7 @@ import { Browser } from './browser.mjs';
 import { need } from './env.mjs';
 import { Etcdctl } from './etcdctl.mjs';
 import { Hub } from './hub.mjs';
+import { servers } from './server.mjs';
 
 const TEST_ENDS_AFTER_MS = 180_000;
 
@@ -20,6 +21,7 @@ class Scene {
   constructor(dir) {
     this.dir = dir;
     this.hubs = [];
+    this.members = [];
     this.browsers = [];
     this.others = [];
     this.expected = [];
@@ -32,6 +34,14 @@ class Scene {
     await hub.start();
     hub.etcdctl = new Etcdctl(`127.0.0.1:${hub.port}`);
     return hub;
+  }
+
+  /** Servers of these names, in one cluster; those of `start` run. */
+  async servers(names, { start = names } = {}) {
+    this.members = await servers(this.dir, names);
+    const started = this.members.filter(({ name }) => start.includes(name));
+    await Promise.all(started.map((server) => server.start()));
+    return this.members;
   }
 
   /** A copy of the page with some of its files edited: `{ FILE: (text) => text }`. */
@@ -85,12 +95,13 @@ class Scene {
       console.log(await tab.page.innerText('body', { timeout: 2000 }).catch(String));
     }
     for (const hub of this.hubs) console.log('--- the hub', hub.log);
+    for (const { name, log } of this.members) console.log(`--- server ${name}`, log);
   }
 
   async end() {
     for (const other of this.others) await other.end();
     for (const browser of this.browsers) await browser.kill();
-    for (const hub of this.hubs) await hub.kill();
+    for (const process of [...this.hubs, ...this.members]) await process.kill();
     // A process of Chromium may still be at its last write.
     await rm(this.dir, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
   }

@@ -1,6 +1,7 @@
 //! The browser, as the page uses it: thin, safe, and nowhere else.
 
 pub(crate) mod bell;
+pub(crate) mod build;
 pub(crate) mod channel;
 pub(crate) mod clipboard;
 pub(crate) mod js;

@@ -11,6 +11,7 @@ use crate::browser::socket::{Happened, Socket};
 use crate::browser::time;
 use crate::rules::backoff;
 use crate::rules::plan::Binding;
+use crate::rules::source::Source;
 
 /// Failures in a row before the page says that the hub is not reachable: a restart of the hub
 /// that takes no longer is not worth a word.
@@ -109,7 +110,9 @@ impl Page {
         self.binding.set(attached.bound.map_or(Binding::Free, Binding::Bound));
         self.link.set(Link::Up);
         self.reroute();
-        self.consider_members();
+        if self.source == Source::Hub {
+            self.consider_members();
+        }
     }
 
     fn present(self, presence: Presence) {

@@ -34,8 +34,10 @@ use crate::browser::socket::Socket;
 use crate::rules::address::{Address, MEMBERS};
 use crate::rules::card::{self, Card, Facts, State};
 use crate::rules::life::{Life, Storage};
+use crate::rules::native;
 use crate::rules::notice::{self, Notice, Situation};
 use crate::rules::plan::{Binding, Directories};
+use crate::rules::source::Source;
 use crate::rules::title::Here;
 
 pub(crate) use deleted::Deleted;
@@ -60,6 +62,10 @@ pub(crate) enum Link {
 #[derive(Clone, Copy)]
 pub(crate) struct Page {
     address: StoredValue<Address>,
+    /// Who the page comes from.
+    pub(crate) source: Source,
+    /// The members of the cluster, by name.
+    names: Memo<Vec<String>>,
     /// The link to the hub.
     pub(crate) link: RwSignal<Link>,
     /// Who owns the cluster's name.
@@ -94,8 +100,9 @@ pub(crate) struct Page {
 }
 
 impl Page {
-    /// Opens the page: joins the hub, then takes the members that the address asks for.
-    pub(crate) fn open(address: Address) -> Self {
+    /// Opens the page: joins the hub, then takes the members that the address asks for. From a
+    /// server it takes none.
+    pub(crate) fn open(address: Address, source: Source) -> Self {
         let local = RwSignal::<BTreeMap<String, MemberReport>>::default();
         let remote = RwSignal::<BTreeMap<String, MemberReport>>::default();
         let knows_leader = |reports: &BTreeMap<String, MemberReport>| {
@@ -103,6 +110,8 @@ impl Page {
         };
         let page = Self {
             address: StoredValue::new(address),
+            source,
+            names: Memo::new(move |known| names(source, known, &remote.read())),
             link: RwSignal::default(),
             binding: RwSignal::default(),
             present: RwSignal::default(),
@@ -122,10 +131,13 @@ impl Page {
             channel: StoredValue::new_local(None),
             rebinding: StoredValue::new_local(None),
         };
-        page.join_tabs();
+        page.follow_visits();
         page.connect();
-        page.watch_locks();
-        page.start_members();
+        if source == Source::Hub {
+            page.join_tabs();
+            page.watch_locks();
+            page.start_members();
+        }
         page
     }
 
@@ -147,8 +159,16 @@ impl Page {
         self.lives.with(|lives| lives.get(name).cloned())
     }
 
+    /// The names of the cluster's members.
+    pub(crate) fn names(self) -> Vec<String> {
+        self.names.get()
+    }
+
     /// A member's card.
     pub(crate) fn card(self, name: &str) -> Card {
+        if self.source == Source::Server {
+            return self.remote.with(|reports| native::card(name, reports.values().next()));
+        }
         card::card(&Facts {
             life: self.life(name),
             lock_elsewhere: self.locked.with(|locked| locked.contains(name)),
@@ -180,7 +200,7 @@ impl Page {
             hub_down: link == Link::Down,
             in_memory: self.lives.with(|lives| lives.values().find_map(why_in_memory)),
             formed: self.cluster_id().is_some(),
-            cards: MEMBERS.map(|name| (name.into(), self.card(name))).to_vec(),
+            cards: self.names().into_iter().map(|name| (name.clone(), self.card(&name))).collect(),
         })
     }
 
@@ -220,6 +240,19 @@ impl Page {
         if let (Some(cluster), Binding::Free) = (cluster, self.binding.get_untracked()) {
             self.binding.set(Binding::Bound(cluster));
         }
+    }
+}
+
+/// In tabs they are always the same. A server tells whose they are, and they stay when it is gone.
+fn names(
+    source: Source,
+    known: Option<&Vec<String>>,
+    reports: &BTreeMap<String, MemberReport>,
+) -> Vec<String> {
+    match (source, known) {
+        (Source::Hub, _) => MEMBERS.map(String::from).to_vec(),
+        (Source::Server, Some(known)) if reports.is_empty() => known.clone(),
+        (Source::Server, _) => native::names(reports.values()),
     }
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use api::Error;
 use api::frame::Frame;
-use api::kv::ResponseHeader;
 use api::session::{Request, Response};
 use api::watch::{WatchCreateRequest, WatchResponse};
 use client::{CallId, Client, Input, Output, Patience, WatchId};
@@ -73,7 +72,7 @@ impl Page {
 
     /// Who gave an answer.
     pub(crate) fn answered(self, response: &Response, millis: f64) -> Answered {
-        let header = header(response);
+        let header = response.header();
         let by = self.name_of(header.member_id);
         let by = by.unwrap_or_else(|| format!("{:x}", header.member_id));
         Answered { by, revision: header.revision, millis }
@@ -210,17 +209,6 @@ impl Page {
             };
             r.timer = set_timeout_with_handle(wake, pause).ok();
         });
-    }
-}
-
-fn header(response: &Response) -> &ResponseHeader {
-    match response {
-        Response::Range(r) => &r.header,
-        Response::Put(r) => &r.header,
-        Response::DeleteRange(r) => &r.header,
-        Response::Txn(r) => &r.header,
-        Response::MemberList(r) => &r.header,
-        Response::Status(r) => &r.header,
     }
 }
 

@@ -11,11 +11,10 @@ use crate::browser::channel::{Channel, Word};
 use crate::rules::life::Life;
 
 impl Page {
-    /// Listens to the other tabs, and to the page's being left and shown again.
+    /// Listens to the other tabs.
     pub(super) fn join_tabs(self) {
         let channel = Channel::open(&self.address().cluster, move |word| self.heard(word));
         self.channel.set_value(channel);
-        self.follow_visits();
     }
 
     pub(super) fn tell_tabs(self, word: &Word) {
@@ -40,7 +39,7 @@ impl Page {
 
     /// A page that is left may be kept for the way back, with its Workers frozen and their locks
     /// and files held. So a page lets go of everything when it is left.
-    fn follow_visits(self) {
+    pub(super) fn follow_visits(self) {
         let before: StoredValue<BTreeMap<String, Life>> = StoredValue::new(BTreeMap::new());
         let left = window_event_listener_untyped("pagehide", move |_| {
             before.set_value(self.let_all_go());

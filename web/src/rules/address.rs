@@ -32,6 +32,18 @@ impl Address {
         Ok(address)
     }
 
+    /// The same, for a page that comes from a server: it shows one cluster and runs no member.
+    pub fn of_server(query: &str) -> Result<Self, String> {
+        match Self::parse(query) {
+            Ok(Self { cluster, member: None }) if cluster == DEFAULT_CLUSTER => {
+                Ok(Self { cluster, member: None })
+            }
+            _ => Err("This page comes from a server: it shows that server's cluster only, and \
+                none of its members runs in a tab."
+                .into()),
+        }
+    }
+
     /// The members that this page may start by itself.
     pub fn members(&self) -> Vec<String> {
         match &self.member {
@@ -107,6 +119,16 @@ mod tests {
         let name = "a".repeat(NAME_CHARS);
         assert_eq!(parse(&format!("?cluster={name}")).cluster, name);
         assert!(Address::parse(&format!("?cluster={name}a")).is_err());
+    }
+
+    #[test]
+    fn a_servers_page_has_one_address() {
+        for query in ["", "?utm=x", "?cluster=default"] {
+            assert_eq!(Address::of_server(query), Ok(parse("")));
+        }
+        for query in ["?member=2", "?cluster=lab", "?member=4"] {
+            assert!(Address::of_server(query).is_err(), "{query}");
+        }
     }
 
     #[test]

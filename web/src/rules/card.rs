@@ -58,6 +58,10 @@ pub enum Place {
     OtherTab,
     /// In another browser or process.
     OtherBrowser,
+    /// In the server that this page comes from.
+    Server,
+    /// In another server.
+    OtherServer,
     /// Nowhere.
     Nowhere,
 }
@@ -114,9 +118,9 @@ impl State {
 }
 
 /// The state, the words for it, and a note.
-type Said = (State, String, Option<String>);
+pub(super) type Said = (State, String, Option<String>);
 
-fn said(state: State, words: &str, note: Option<String>) -> Said {
+pub(super) fn said(state: State, words: &str, note: Option<String>) -> Said {
     (state, words.into(), note)
 }
 
@@ -174,7 +178,7 @@ fn hosted(life: &Life, report: Option<&MemberReport>) -> Said {
 const LOST: &str = "Its data was in memory, because this browser refused files, and is gone.";
 
 /// What a report says.
-fn reported(report: &MemberReport) -> Said {
+pub(super) fn reported(report: &MemberReport) -> Said {
     match &report.role {
         Role::Leader => said(State::Leader, "leader", None),
         Role::Follower => said(State::Follower, "follower", None),

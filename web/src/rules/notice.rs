@@ -1,6 +1,7 @@
 //! What the page says above the cards when something is not as it should be.
 
 use crate::rules::card::{Card, State};
+use crate::rules::source::Source;
 use crate::rules::text;
 
 /// Something to tell.
@@ -10,7 +11,7 @@ pub enum Notice {
     OldBuild,
     /// The page may not run members; why.
     CannotHost(String),
-    /// No link to the hub.
+    /// No link to the hub, or the server.
     HubDown,
     /// Members of this page live in memory; why.
     InMemory(String),
@@ -37,7 +38,7 @@ pub struct Situation {
     pub old_build: bool,
     /// Why this page may not run members.
     pub cannot_host: Option<String>,
-    /// The hub was lost, or not found for a while.
+    /// The hub, or the server, was lost or not found for a while.
     pub hub_down: bool,
     /// Why a member of this page lives in memory.
     pub in_memory: Option<String>,
@@ -90,28 +91,37 @@ fn about_members(now: &Situation) -> Option<Notice> {
 }
 
 impl Notice {
-    /// The first words.
-    pub fn title(&self) -> String {
+    /// The first words, on a page from there.
+    pub fn title(&self, source: Source) -> String {
         match self {
             Self::OldBuild => "This tab is from an older build.".into(),
             Self::CannotHost(_) => "No member can run in this page.".into(),
-            Self::HubDown => "The hub is not reachable.".into(),
+            Self::HubDown => format!("The {} is not reachable.", source.name()),
             Self::InMemory(_) => "The members of this page live in memory.".into(),
             Self::Forming { awaited } => format!("Waiting for {}.", text::members(awaited)),
             Self::Away => "The data of this cluster is not in this browser.".into(),
             Self::NoMajority { missing, .. } => {
                 let verb = if missing.len() == 1 { "is" } else { "are" };
                 let who = text::sentence(&text::members(missing));
-                format!("{who} {verb} not running: no majority.")
+                let what = match source {
+                    Source::Hub => "not running",
+                    Source::Server => "out of reach",
+                };
+                format!("{who} {verb} {what}: no majority.")
             }
         }
     }
 
     /// The rest: why, and what can be done.
-    pub fn body(&self) -> String {
+    pub fn body(&self, source: Source) -> String {
         match self {
-            Self::OldBuild => "The hub was updated. Reload the page to go on.".into(),
+            Self::OldBuild => {
+                format!("The {} was updated. Reload the page to go on.", source.name())
+            }
             Self::CannotHost(why) => why.clone(),
+            Self::HubDown if source == Source::Server => "Start it again; this page finds it by \
+                itself. The other members have pages of their own."
+                .into(),
             Self::HubDown => "Members cannot talk to each other without it. Start it again \
                 with cargo xtask up; this page finds it by itself."
                 .into(),
@@ -167,8 +177,17 @@ mod tests {
     #[test]
     fn without_a_majority_the_missing_are_named() {
         let told = notices(&with([State::Candidate, State::Stopped, State::Refused]));
-        assert_eq!(told[0].title(), "Members 2 and 3 are not running: no majority.");
-        assert!(told[0].body().contains("serializable"));
+        assert_eq!(told[0].title(Source::Hub), "Members 2 and 3 are not running: no majority.");
+        assert!(told[0].body(Source::Hub).contains("serializable"));
+    }
+
+    #[test]
+    fn of_servers_is_told_what_one_of_them_knows() {
+        let told = notices(&with([State::Candidate, State::Stopped, State::Stopped]));
+        let words = "Members 2 and 3 are out of reach: no majority.";
+        assert_eq!(told[0].title(Source::Server), words);
+        assert_eq!(Notice::HubDown.title(Source::Server), "The server is not reachable.");
+        assert!(!Notice::HubDown.body(Source::Server).contains("xtask"));
     }
 
     #[test]

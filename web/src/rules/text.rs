@@ -40,6 +40,16 @@ pub fn short(text: &str) -> String {
     }
 }
 
+/// A name as one word that an element's id may hold; two names never make the same.
+pub fn token(name: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let one = |byte: u8| match plain(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("_{byte:02x}"),
+    };
+    name.bytes().map(one).collect()
+}
+
 /// With its first letter large.
 pub fn sentence(text: &str) -> String {
     let mut chars = text.chars();
@@ -64,6 +74,12 @@ mod tests {
         let exact = "ä".repeat(SHORT_CHARS);
         assert_eq!(short(&exact), exact);
         assert_eq!(short(&format!("{exact}ä")), format!("{exact}…"));
+    }
+
+    #[test]
+    fn any_name_makes_one_word() {
+        assert_eq!((token("1"), token("node-a")), ("1".into(), "node-a".into()));
+        assert_eq!(token("a b_ä"), "a_20b_5f_c3_a4");
     }
 
     #[test]

@@ -10,21 +10,22 @@ use super::members::Members;
 use super::notices::Notices;
 use crate::page::Page;
 use crate::rules::address::Address;
+use crate::rules::source::Source;
 use crate::rules::title;
 
 /// The page of an address, or what is wrong with the address.
 #[component]
-pub(crate) fn App(address: Result<Address, String>) -> impl IntoView {
+pub(crate) fn App(address: Result<Address, String>, source: Source) -> impl IntoView {
     match address {
-        Ok(address) => view! { <Cluster address/> }.into_any(),
+        Ok(address) => view! { <Cluster address source/> }.into_any(),
         Err(wrong) => view! { <WrongAddress wrong/> }.into_any(),
     }
 }
 
 #[component]
-fn Cluster(address: Address) -> impl IntoView {
+fn Cluster(address: Address, source: Source) -> impl IntoView {
     let cluster = address.cluster.clone();
-    let page = Page::open(address);
+    let page = Page::open(address, source);
     let title = Memo::new(move |_| title::title(&cluster, &page.here()));
     Effect::new(move |_| title.with(|title| document().set_title(title)));
     provide_context(page);
@@ -37,7 +38,9 @@ fn Cluster(address: Address) -> impl IntoView {
             <FirstMinute/>
             <KeysPanel/>
         </main>
-        <NewClusterDialog/>
+        <Show when=move || source == Source::Hub>
+            <NewClusterDialog/>
+        </Show>
     }
 }
 

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use super::app::page;
 use crate::page::Link;
+use crate::rules::source::Source;
 
 #[component]
 pub(super) fn Header() -> impl IntoView {
@@ -35,14 +36,14 @@ pub(super) fn Header() -> impl IntoView {
                     </dd>
                 </div>
                 <div>
-                    <dt>"Hub"</dt>
+                    <dt>{page.source.title()}</dt>
                     <dd
                         role="status"
                         data-field="hub"
                         data-state=move || link_state(&page.link.get())
                     >
                         <span class="dot" aria-hidden="true"></span>
-                        {move || link_words(&page.link.get())}
+                        {move || link_words(&page.link.get(), page.source)}
                     </dd>
                 </div>
             </dl>
@@ -72,11 +73,11 @@ fn link_state(link: &Link) -> &'static str {
     }
 }
 
-fn link_words(link: &Link) -> &'static str {
+fn link_words(link: &Link, source: Source) -> String {
     match link {
-        Link::Opening => "connecting",
-        Link::Up => "connected",
-        Link::Down => "hub not reachable",
-        Link::OldBuild => "wants a newer page",
+        Link::Opening => "connecting".into(),
+        Link::Up => "connected".into(),
+        Link::Down => format!("{} not reachable", source.name()),
+        Link::OldBuild => "wants a newer page".into(),
     }
 }

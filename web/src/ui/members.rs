@@ -6,50 +6,63 @@ use leptos::prelude::*;
 use super::app::page;
 use super::dialog::NewCluster;
 use crate::page::Page;
-use crate::rules::address::MEMBERS;
 use crate::rules::card::{self, Card, Place, State};
 use crate::rules::life::Life;
+use crate::rules::source::Source;
+use crate::rules::text;
 
 #[component]
 pub(super) fn Members() -> impl IntoView {
+    let page = page();
     view! {
         <section class="members">
             <h2 id="members" tabindex="-1">"Members"</h2>
+            <Show when=move || page.source == Source::Server>
+                <p class="about" data-field="native">
+                    "This page shows a native cluster: its members are servers, each a process of \
+                    its own. It runs none of them, and of the others it shows what its own server \
+                    knows."
+                </p>
+            </Show>
             <div class="cards">
-                {MEMBERS.map(|name| view! { <MemberCard name/> }).collect_view()}
+                <For each=move || page.names() key=String::clone let(name)>
+                    <MemberCard name/>
+                </For>
             </div>
         </section>
     }
 }
 
 #[component]
-fn MemberCard(name: &'static str) -> impl IntoView {
+fn MemberCard(name: String) -> impl IntoView {
     let page = page();
-    let card = Memo::new(move |_| page.card(name));
-    let report = Memo::new(move |_| page.report(name));
-    let heading = format!("member-{name}");
+    let known = StoredValue::new(name.clone());
+    let card = Memo::new(move |_| page.card(&known.read_value()));
+    let report = Memo::new(move |_| page.report(&known.read_value()));
+    let heading = format!("member-{}", text::token(&name));
+    let storage = move || storage_words(page.life(&known.read_value()).as_ref());
     // A stopped member's last figures would pass for its present ones.
     let shown = move || report.get().filter(|_| card.with(|c| c.state.runs()));
     view! {
         <article
             class="card"
             aria-labelledby=heading.clone()
-            data-member=name
+            data-member=name.clone()
             data-role=move || card.with(|c| c.state.role())
             data-reason=move || card.with(|c| c.state.reason())
         >
             <header>
-                <h3 id=heading.clone()>"Member " {name}</h3>
+                <h3 id=heading.clone()>"Member " {name.clone()}</h3>
                 <span class="role" role="status">{move || card.with(|c| c.words.clone())}</span>
             </header>
             <p class="place">
                 {move || card.with(|c| place_words(c.place))}
-                <span data-field="storage">{move || storage_words(page.life(name).as_ref())}</span>
+                <span data-field="storage">{storage}</span>
             </p>
             <Figures report=Signal::derive(shown)/>
             <Links report=Signal::derive(shown)/>
             <p class="note">{move || card.with(|c| c.note.clone())}</p>
-            <Actions name heading=heading.clone() card/>
+            <Actions name=name.clone() heading=heading.clone() card/>
         </article>
     }
 }
@@ -63,6 +76,8 @@ fn place_words(place: Place) -> &'static str {
         Place::Here => "in this tab",
         Place::OtherTab => "in another tab",
         Place::OtherBrowser => "in another browser",
+        Place::Server => "on this server",
+        Place::OtherServer => "on another server",
         Place::Nowhere => "runs nowhere",
     }
 }
@@ -117,13 +132,13 @@ fn link_words(link: LinkState) -> (&'static str, &'static str) {
 
 /// What can be done with the member.
 #[component]
-fn Actions(name: &'static str, heading: String, card: Memo<Card>) -> impl IntoView {
+fn Actions(name: String, heading: String, card: Memo<Card>) -> impl IntoView {
     let page = page();
     let new_cluster = expect_context::<NewCluster>();
     let address = page.address();
-    let moves = address.member.as_deref() != Some(name);
-    let own_tab = address.of_member(name);
-    let heading = StoredValue::new(heading);
+    let moves = address.member.as_deref() != Some(&name);
+    let own_tab = address.of_member(&name);
+    let (name, heading) = (StoredValue::new(name), StoredValue::new(heading));
     view! {
         <footer>
             <div class="actions">
@@ -152,7 +167,11 @@ type Act = (&'static str, fn(Page, &str));
 /// One button whose word changes with the member, so that the keyboard's focus stays on it. While
 /// the member is on its way from one state to the next, there is nothing to press.
 #[component]
-fn StartStop(name: &'static str, heading: StoredValue<String>, card: Memo<Card>) -> impl IntoView {
+fn StartStop(
+    name: StoredValue<String>,
+    heading: StoredValue<String>,
+    card: Memo<Card>,
+) -> impl IntoView {
     let page = page();
     let act = move || {
         card.with(|c| match (c.stop, c.restart, c.run_here) {
@@ -174,7 +193,7 @@ fn StartStop(name: &'static str, heading: StoredValue<String>, card: Memo<Card>)
                 aria-disabled=move || act().is_none().to_string()
                 on:click=move |_| {
                     if let Some((_, act)) = act() {
-                        act(page, name);
+                        act(page, &name.read_value());
                     }
                 }
             >

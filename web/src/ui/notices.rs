@@ -21,7 +21,7 @@ pub(super) fn Notices() -> impl IntoView {
 
 #[component]
 fn NoticeBox(notice: Notice) -> impl IntoView {
-    let new_cluster = expect_context::<NewCluster>();
+    let (new_cluster, source) = (expect_context::<NewCluster>(), page().source);
     let action = match notice {
         Notice::OldBuild => Some(
             view! {
@@ -42,9 +42,9 @@ fn NoticeBox(notice: Notice) -> impl IntoView {
     view! {
         <div class="notice" data-notice=kind(&notice)>
             <p>
-                <strong>{notice.title()}</strong>
+                <strong>{notice.title(source)}</strong>
                 " "
-                {notice.body()}
+                {notice.body(source)}
             </p>
             {action}
         </div>

@@ -25,7 +25,7 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::routing::{any, get};
 use axum::{Router, middleware};
-use http::header::CONTENT_TYPE;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use node::{Config, Node};
 use relay::Guests;
 use serde_json::json;
@@ -165,7 +165,7 @@ async fn leave(node: &NodeHandle, end: End) -> Result<()> {
 /// As the page's own file, and that this page hosts no member.
 fn build_file(build: &str) -> impl IntoResponse + Clone + use<> {
     let file = json!({ "build": build, "members": false });
-    ([(CONTENT_TYPE, "application/json")], format!("{file}\n"))
+    ([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-cache")], format!("{file}\n"))
 }
 
 /// From the system.

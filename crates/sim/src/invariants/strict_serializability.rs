@@ -183,7 +183,7 @@ fn wrote(client: &str, asked: &Asked, response: &Response, truth: &Truth) -> Che
     })
 }
 
-fn read(client: &str, asked: &Asked, mut response: Response, truth: &Truth) -> Check {
+fn read(client: &str, asked: &Asked, response: Response, truth: &Truth) -> Check {
     let (request, floor) = (&asked.request, asked.floor);
     let revision = response.header().revision;
     ensure(asked.sort == Sort::Serializable || revision >= floor, NAME, || {
