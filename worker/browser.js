@@ -18,8 +18,8 @@ const RECONNECT_MAX_MS = 2500;
 const SOCKET_BUFFER_BYTES = 128 * 1024 * 1024;
 // Some way before that the socket is full: its clients get nothing large until half of it is
 // written. A socket does not tell, so it is looked at.
-const SOCKET_FULL_BYTES = 8 * 1024 * 1024;
-const ROOM_EVERY_MS = 10;
+const SOCKET_FULL_BYTES = 4 * 1024 * 1024;
+const ROOM_EVERY_MS = 5;
 // CloseCode in crates/api/src/frame.rs: after these the same socket would be closed again.
 const CLOSED_FOR_GOOD = new Set([4003, 4004, 4005, 4007]);
 

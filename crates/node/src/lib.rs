@@ -19,6 +19,7 @@
 
 mod alarms;
 mod apply;
+mod backlog;
 mod broken;
 mod command;
 mod config;

@@ -302,7 +302,7 @@ impl Node {
 
     /// Does all that can be done with what is there.
     fn turn(&mut self) {
-        self.state.sessions.taken();
+        self.outbox.extend(self.state.sessions.release());
         self.campaign_if_due();
         self.propose_waiting();
         self.begin_read();

@@ -1,11 +1,12 @@
 //! Clients: who asked, and how an answer gets back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use api::frame::{Frame, encode_body};
+use api::frame::encode_body;
 use api::session::ServerMessage;
 use api::{Error, limits};
 
+use crate::backlog::{Backlog, server};
 use crate::config::LinkId;
 use crate::node::Output;
 
@@ -25,20 +26,13 @@ pub(crate) struct Caller {
     pub(crate) id: u64,
 }
 
-/// Bytes of answers that the clients of one origin are given before the host has taken them.
-/// With what one more read may bring it bounds what answers take of the memory.
-const GIVEN_BYTES: usize = 8 * 1024 * 1024;
-
 /// All clients. Inside of the node each has one number, wherever it is.
 #[derive(Default)]
 pub(crate) struct Sessions {
     numbers: BTreeMap<(Origin, u64), u64>,
     origins: BTreeMap<u64, (Origin, u64)>,
     last: u64,
-    /// Links that take nothing large for now.
-    full: BTreeSet<LinkId>,
-    /// Bytes given out that the host has not taken yet.
-    given: BTreeMap<Origin, usize>,
+    backlog: Backlog,
 }
 
 impl Sessions {
@@ -60,12 +54,13 @@ impl Sessions {
     pub(crate) fn end(&mut self, origin: Origin, session: u64) -> Option<u64> {
         let number = self.numbers.remove(&(origin, session))?;
         self.origins.remove(&number);
+        self.backlog.end(origin, session);
         Some(number)
     }
 
     /// The link is gone, and with it its sessions.
     pub(crate) fn end_link(&mut self, link: LinkId) -> Vec<u64> {
-        self.full.remove(&link);
+        self.backlog.end_link(link);
         let gone = (Origin::Link(link), 0)..=(Origin::Link(link), u64::MAX);
         let gone: Vec<u64> = self.numbers.range(gone).map(|((_, session), _)| *session).collect();
         gone.iter().filter_map(|&session| self.end(Origin::Link(link), session)).collect()
@@ -73,27 +68,24 @@ impl Sessions {
 
     /// The link has become full, or has room again. The numbers of its sessions.
     pub(crate) fn hold(&mut self, link: LinkId, full: bool) -> Vec<u64> {
-        match full {
-            true => self.full.insert(link),
-            false => self.full.remove(&link),
-        };
+        self.backlog.hold(link, full);
         let sessions = (Origin::Link(link), 0)..=(Origin::Link(link), u64::MAX);
         self.numbers.range(sessions).map(|(_, number)| *number).collect()
     }
 
     /// Whether clients there get nothing large for now.
     pub(crate) fn is_held(&self, origin: Origin) -> bool {
-        matches!(origin, Origin::Link(link) if self.full.contains(&link))
+        self.backlog.is_held(origin)
     }
 
     /// Whether clients there may be given what they have read.
     pub(crate) fn takes(&self, origin: Origin) -> bool {
-        !self.is_held(origin) && self.given.get(&origin).is_none_or(|given| *given < GIVEN_BYTES)
+        self.backlog.takes(origin)
     }
 
-    /// The host has taken all that was given out.
-    pub(crate) fn taken(&mut self) {
-        self.given.clear();
+    /// A new turn: what had to wait for it.
+    pub(crate) fn release(&mut self) -> Vec<Output> {
+        self.backlog.release()
     }
 
     /// Where the client of a session is. Nothing if the session is over.
@@ -108,8 +100,7 @@ impl Sessions {
         if let Some(error) = self.refuses(origin, message, body.len()) {
             body = encode_body(&instead_of(message, error));
         }
-        *self.given.entry(origin).or_default() += body.len();
-        pass(origin, session, body)
+        self.backlog.send(origin, session, body)
     }
 
     /// Why a message does not go: no link carries it, or this one takes nothing large now. Reads
@@ -137,25 +128,11 @@ impl Sessions {
 
 /// The way of a message to a client that has no number.
 pub(crate) fn deliver_to(origin: Origin, session: u64, message: &ServerMessage) -> Vec<Output> {
-    pass(origin, session, encode_body(message))
-}
-
-/// The way of a message to a client.
-fn pass(origin: Origin, session: u64, body: Vec<u8>) -> Vec<Output> {
-    let link = match origin {
-        Origin::Host => return vec![Output::Reply { session, body }],
-        Origin::Link(link) => link,
-    };
-    let send = |frame: Frame<'_>| Output::Send { link, frame: frame.encode() };
-    if body.len() <= limits::PIECE_BYTES {
-        return vec![send(Frame::Server { session, body: &body })];
-    }
-    let pieces = body.chunks(limits::PIECE_BYTES);
-    let count = pieces.len();
-    pieces
-        .enumerate()
-        .map(|(at, body)| send(Frame::Piece { session, last: at + 1 == count, body }))
-        .collect()
+    let body = encode_body(message);
+    vec![match origin {
+        Origin::Host => Output::Reply { session, body },
+        Origin::Link(link) => Output::Send { link, frame: server(session, &body) },
+    }]
 }
 
 /// What is said instead of an answer that does not go.

@@ -33,7 +33,7 @@ use crate::net::queue::{Fill, Queue};
 /// Events that wait for the node before their senders have to wait.
 const INBOX_EVENTS: usize = 256;
 /// Bytes that wait for one link before its clients get nothing large.
-const FULL_BYTES: usize = 8 * 1024 * 1024;
+const FULL_BYTES: usize = 4 * 1024 * 1024;
 /// Inputs that are handed in before the node is drained.
 const BURST: usize = 256;
 
