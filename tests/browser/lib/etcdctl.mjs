@@ -8,6 +8,9 @@ import { need } from './env.mjs';
 /** More than any of etcd's own limits: only an etcdctl that hangs is ended by it. */
 const ENDED_AFTER_MS = 20_000;
 
+/** More than the largest answer, in JSON. */
+const MAX_OUT_BYTES = 64 * 1024 * 1024;
+
 // Not this process's own: etcdctl takes flags from variables.
 const env = { PATH: process.env.PATH ?? '', HOME: process.env.HOME ?? '/' };
 
@@ -19,7 +22,7 @@ export class Etcdctl {
   /** Runs one command: `{ code, out, err }`. `input` goes to its standard input. */
   try(args, input) {
     return new Promise((resolve) => {
-      const options = { timeout: ENDED_AFTER_MS, env };
+      const options = { timeout: ENDED_AFTER_MS, env, maxBuffer: MAX_OUT_BYTES };
       const child = execFile(need('ETCDCTL'), [...this.flags, ...args], options, (e, out, err) => {
         resolve({ code: e ? (e.code ?? e.signal) : 0, out, err });
       });

@@ -9,10 +9,11 @@ import { until } from './until.mjs';
 
 export class Hub {
   /** Its data is in `dir`. `host` is where it listens; `site` is the page that it serves. */
-  constructor(dir, { host = '127.0.0.1', site = need('KVORUM_SITE') }) {
+  constructor(dir, { host = '127.0.0.1', site = need('KVORUM_SITE'), log = 'warn' }) {
     this.dir = join(dir, 'hub');
     this.host = host;
     this.site = site;
+    this.flags = ['--log', log];
     this.port = 0;
     this.log = '';
     this.child = null;
@@ -22,7 +23,7 @@ export class Hub {
   async start() {
     const urls = `http://${this.host}:${this.port}`;
     const flags = ['--listen-client-urls', urls, '--data-dir', this.dir, '--site', this.site];
-    const child = spawn(need('KVORUM_BIN'), ['hub', ...flags]);
+    const child = spawn(need('KVORUM_BIN'), ['hub', ...this.flags, ...flags]);
     this.child = child;
     child.stdout.resume();
     this.log = '';
