@@ -6,8 +6,10 @@ import assert from 'node:assert/strict';
 import { scene } from './lib/scene.mjs';
 import { sleep, until } from './lib/until.mjs';
 
-const HIDDEN_MS = 60_000;
 const MEMBERS = ['1', '2', '3'];
+
+/** Seconds in the dark that are looked at. */
+const SECONDS = 60;
 
 /** A page's timers run at most once a second when it is hidden. */
 const SLOWED_MS = 900;
@@ -15,11 +17,13 @@ const SLOWED_MS = 900;
 /**
  * A hidden tab's processes come after all others: where something else takes the whole machine,
  * or its disk, no member can keep its time. What tells is a Worker beside the member's that does
- * nothing but run every 50 ms and sync a byte now and then. When it, too, was held up for half an
- * election timeout, a lost minute counts for nothing and is tried again.
+ * nothing but run every 50 ms and sync a byte now and then. An election just after it was held up,
+ * too, for half an election timeout is not the tabs' fault, and the seconds are counted on from
+ * there. On a machine that is at rest there is none.
  */
 const STARVED_MS = 500;
-const TRIES = 3;
+const STARVED_AGO_MS = 5000;
+const INTERRUPTIONS = 5;
 
 scene('two hidden tabs of three hold no election for a minute', async (stage) => {
   const hub = await stage.hub();
@@ -27,56 +31,73 @@ scene('two hidden tabs of three hold no election for a minute', async (stage) =>
   const tabs = {};
   for (const name of MEMBERS) tabs[name] = await browser.open(`/?member=${name}`);
   for (const name of MEMBERS) await startWorker(tabs[name], name);
-  for (let tries = 1; ; tries += 1) {
-    const election = await hideForAMinute(hub, tabs);
-    if (!election) return;
-    const gaps = await Promise.all(Object.values(tabs).map(longestGap));
-    const said = `${election}, and control Workers were held up for ${gaps.join(', ')} ms`;
-    assert.ok(Math.max(...gaps) >= STARVED_MS && tries < TRIES, said);
-    console.log(`# the machine was too busy: ${said}; once more`);
+  const gaps = [];
+  let count = 0;
+  let interruptions = 0;
+  let dark = await hide(tabs);
+  while (count < SECONDS) {
+    const trouble = await oneSecond(hub, dark, count);
+    if (!trouble) {
+      count += 1;
+      continue;
+    }
+    const heldUp = await Promise.all(Object.values(tabs).map(longestGap));
+    const said = `${trouble}, and control Workers were held up for ${heldUp.join(', ')} ms`;
+    interruptions += 1;
+    assert.ok(Math.max(...heldUp) >= STARVED_MS && interruptions <= INTERRUPTIONS, said);
+    console.log(`# the machine was too busy after ${count} s: ${said}`);
+    gaps.push(...await timerGaps(dark));
+    dark = await hide(tabs);
   }
+  gaps.push(...await timerGaps(dark));
+
+  // It was a minute in the dark: the control timers, meant for every 50 ms, tell. Of one that was
+  // not slowed there would be many more runs than of all others.
+  gaps.sort((a, b) => a - b);
+  const median = gaps[Math.floor(gaps.length / 2)];
+  console.log(`# ${gaps.length} runs of the control timers, ${Math.round(median)} ms apart`);
+  assert.ok(median >= SLOWED_MS, `the pages' timers were not slowed: ${median} ms apart`);
 }, { timeout: 5 * 60_000 });
 
-/** Answers what the election was, if there was one. */
-async function hideForAMinute(hub, tabs) {
+/** Hides two tabs behind a third, and answers which they are and who leads. */
+async function hide(tabs) {
   // The leader is one of the hidden: it has to send heartbeats, and another one to wait for them.
   const leader = await tabs['1'].leader();
-  const shown = MEMBERS.find((name) => name !== leader);
-  await tabs[shown].show();
-  const hidden = MEMBERS.filter((name) => name !== shown).map((name) => tabs[name]);
+  const shown = tabs[MEMBERS.find((name) => name !== leader)];
+  await shown.show();
+  const hidden = Object.values(tabs).filter((tab) => tab !== shown);
   for (const tab of hidden) {
     await until('the tab to be hidden', async () => (await visibility(tab)) === 'hidden');
   }
-  assert.equal(await visibility(tabs[shown]), 'visible');
-  const { term } = await tabs[shown].card(leader);
+  assert.equal(await visibility(shown), 'visible');
   for (const tab of hidden) await startTimer(tab);
-  for (const tab of Object.values(tabs)) await longestGap(tab);
+  const { term } = await shown.card(leader);
+  return { shown, hidden, leader, term };
+}
 
-  const end = performance.now() + HIDDEN_MS;
-  for (let count = 0; performance.now() < end; count += 1) {
-    const began = performance.now();
-    const put = await hub.etcdctl.try(['put', 'count', String(count)]);
-    for (const card of Object.values(await tabs[shown].cards())) {
-      const wanted = card.name === leader ? 'leader' : 'follower';
-      if (card.role !== wanted || card.term !== term) {
-        return `member ${card.name} was a ${card.role} of term ${card.term}, not ${wanted} of ${term}`;
-      }
+/** Answers what was not as it should be. */
+async function oneSecond(hub, { shown, leader, term }, count) {
+  const began = performance.now();
+  const put = await hub.etcdctl.try(['put', 'count', String(count)]);
+  for (const card of Object.values(await shown.cards())) {
+    const wanted = card.name === leader ? 'leader' : 'follower';
+    if (card.role !== wanted || card.term !== term) {
+      return `member ${card.name} was a ${card.role} of term ${card.term}, not ${wanted} of ${term}`;
     }
-    assert.equal(put.code, 0, put.err);
-    assert.equal(await hub.etcdctl.value('count'), String(count));
-    await sleep(Math.max(0, 1000 - (performance.now() - began)));
   }
-
-  // It was a minute in the dark: the control timer, meant for every 50 ms, tells.
-  for (const tab of hidden) {
-    const { visible, gaps } = await tab.page.evaluate(() => window.control);
-    assert.equal(visible, 0, 'looks at which the tab was visible');
-    gaps.sort((a, b) => a - b);
-    const median = gaps[Math.floor(gaps.length / 2)];
-    console.log(`# ${gaps.length} runs of the control timer, ${Math.round(median)} ms apart`);
-    assert.ok(median >= SLOWED_MS, `the page's timers were not slowed: ${median} ms apart`);
-  }
+  if (put.code !== 0) return `a put failed: ${put.err}`;
+  assert.equal(await hub.etcdctl.value('count'), String(count));
+  await sleep(Math.max(0, 1000 - (performance.now() - began)));
   return null;
+}
+
+/** How far apart the control timers of the hidden tabs ran. */
+async function timerGaps({ hidden }) {
+  const controls = await Promise.all(
+    hidden.map((tab) => tab.page.evaluate(() => window.control)),
+  );
+  for (const { visible } of controls) assert.equal(visible, 0, 'looks at which a tab was visible');
+  return controls.flatMap(({ gaps }) => gaps);
 }
 
 function visibility(tab) {
@@ -113,23 +134,24 @@ async function startWorker(tab, name) {
     const handle = await file.createSyncAccessHandle();
     let last = performance.now();
     let runs = 0;
-    self.longest = 0;
+    self.gaps = [];
     setInterval(() => {
-      self.longest = Math.max(self.longest, performance.now() - last);
-      last = performance.now();
+      const now = performance.now();
+      self.gaps = [...self.gaps.slice(-200), { at: now, gap: now - last }];
+      last = now;
       runs += 1;
-      if (runs % 4 !== 0) return;
+      if (runs % 20 !== 0) return;
       handle.write(new Uint8Array(1), { at: 0 });
       handle.flush();
     }, 50);
   }, name);
 }
 
-/** Of the control Worker since the last call, in milliseconds. */
+/** Of the control Worker in the last seconds, in milliseconds. */
 function longestGap(tab) {
-  return tab.workers.get('control').evaluate(() => {
-    const { longest } = self;
-    self.longest = 0;
-    return Math.round(longest);
-  });
+  return tab.workers.get('control').evaluate((ago) => {
+    const now = performance.now();
+    const recent = self.gaps.filter(({ at }) => now - at < ago).map(({ gap }) => gap);
+    return Math.round(Math.max(0, ...recent));
+  }, STARVED_AGO_MS);
 }
