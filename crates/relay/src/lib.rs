@@ -17,7 +17,8 @@
 //! What the host does: it gives every connection a number of its own, closes one that does not
 //! attach within a few seconds (the relay has no clock), holds at most
 //! [`LINK_QUEUE_BYTES`](api::limits::LINK_QUEUE_BYTES) for each and says [`Input::Slow`] beyond,
-//! says [`Input::Full`] some way before that, and makes a binding durable before it says [`Input::Saved`].
+//! [`Input::Full`] some way before that, and makes a binding durable before it says
+//! [`Input::Saved`].
 //!
 //! What a connection sees: its first frame is `Attach`; until `Attached` comes, what a member
 //! sends to its peers is dropped. A bad frame costs the connection that sent it, with `Refused`
