@@ -56,6 +56,8 @@ pub struct StatusResponse {
     pub errors: Vec<String>,
     /// Bytes of the store that are in use.
     pub db_size_in_use: i64,
+    /// What it may take at most; 0 is no limit.
+    pub db_size_quota: i64,
     /// It has no vote.
     pub is_learner: bool,
 }

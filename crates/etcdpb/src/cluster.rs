@@ -59,6 +59,7 @@ impl From<cluster::StatusResponse> for pb::StatusResponse {
             raft_applied_index,
             errors,
             db_size_in_use,
+            db_size_quota,
             is_learner,
         } = from;
         Self {
@@ -73,8 +74,7 @@ impl From<cluster::StatusResponse> for pb::StatusResponse {
             errors,
             db_size_in_use,
             is_learner,
-            // No quota is kept yet. Tools read 0 as "not told".
-            db_size_quota: 0,
+            db_size_quota,
             // etcd always tells that no downgrade is under way.
             downgrade_info: Some(pb::DowngradeInfo {
                 enabled: false,
@@ -84,7 +84,7 @@ impl From<cluster::StatusResponse> for pb::StatusResponse {
     }
 }
 
-/// The three fields that `api` does not hold are derived, or nothing that a member decides.
+/// The two fields that `api` does not hold are derived, or nothing that a member decides.
 impl From<pb::StatusResponse> for cluster::StatusResponse {
     fn from(from: pb::StatusResponse) -> Self {
         let pb::StatusResponse {
@@ -99,7 +99,7 @@ impl From<pb::StatusResponse> for cluster::StatusResponse {
             db_size_in_use,
             is_learner,
             storage_version: _,
-            db_size_quota: _,
+            db_size_quota,
             downgrade_info: _,
         } = from;
         Self {
@@ -112,6 +112,7 @@ impl From<pb::StatusResponse> for cluster::StatusResponse {
             raft_applied_index,
             errors,
             db_size_in_use,
+            db_size_quota,
             is_learner,
         }
     }

@@ -237,3 +237,31 @@ impl From<pb::DeleteRangeResponse> for kv::DeleteRangeResponse {
         Self { header: header(head), deleted, prev_kvs: convert_all(prev_kvs) }
     }
 }
+
+impl From<kv::CompactRequest> for pb::CompactionRequest {
+    fn from(from: kv::CompactRequest) -> Self {
+        let kv::CompactRequest { revision, physical } = from;
+        Self { revision, physical }
+    }
+}
+
+impl From<pb::CompactionRequest> for kv::CompactRequest {
+    fn from(from: pb::CompactionRequest) -> Self {
+        let pb::CompactionRequest { revision, physical } = from;
+        Self { revision, physical }
+    }
+}
+
+impl From<kv::CompactResponse> for pb::CompactionResponse {
+    fn from(from: kv::CompactResponse) -> Self {
+        let kv::CompactResponse { header } = from;
+        Self { header: Some(header.into()) }
+    }
+}
+
+impl From<pb::CompactionResponse> for kv::CompactResponse {
+    fn from(from: pb::CompactionResponse) -> Self {
+        let pb::CompactionResponse { header: head } = from;
+        Self { header: header(head) }
+    }
+}

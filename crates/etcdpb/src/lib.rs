@@ -14,6 +14,7 @@
 mod cluster;
 mod error;
 mod kv;
+mod maintenance;
 mod txn;
 mod watch;
 

@@ -1,6 +1,6 @@
 //! What goes to protobuf's bytes and back is the same, whatever it holds.
 
-use api::{Bytes, Error, cluster, kv, watch};
+use api::{Bytes, Error, cluster, kv, maintenance, watch};
 use kvorum_etcdpb::pb::etcdserverpb as pb;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -213,13 +213,46 @@ prop_compose! {
 }
 
 prop_compose! {
-    fn status()(header in header(), version: String, sizes: [i64; 2], numbers: [u64; 4],
+    fn status()(header in header(), version: String, sizes: [i64; 3], numbers: [u64; 4],
         errors: Vec<String>, is_learner: bool) -> cluster::StatusResponse
     {
-        let [db_size, db_size_in_use] = sizes;
+        let [db_size, db_size_in_use, db_size_quota] = sizes;
         let [leader, raft_index, raft_term, raft_applied_index] = numbers;
         cluster::StatusResponse { header, version, db_size, leader, raft_index, raft_term,
-            raft_applied_index, errors, db_size_in_use, is_learner }
+            raft_applied_index, errors, db_size_in_use, db_size_quota, is_learner }
+    }
+}
+
+fn alarm_type() -> impl Strategy<Value = maintenance::AlarmType> {
+    prop_oneof![Just(maintenance::AlarmType::NoSpace), Just(maintenance::AlarmType::Corrupt)]
+}
+
+fn alarm_request() -> impl Strategy<Value = maintenance::AlarmRequest> {
+    let action = prop_oneof![
+        Just(maintenance::AlarmAction::Get),
+        Just(maintenance::AlarmAction::Activate),
+        Just(maintenance::AlarmAction::Deactivate)
+    ];
+    (action, any::<u64>(), proptest::option::of(alarm_type())).prop_map(
+        |(action, member_id, alarm)| maintenance::AlarmRequest { action, member_id, alarm },
+    )
+}
+
+prop_compose! {
+    fn alarms()(header in header(), alarms in vec((any::<u64>(), alarm_type()), 0..3))
+        -> maintenance::AlarmResponse
+    {
+        let alarms = alarms.into_iter()
+            .map(|(member_id, alarm)| maintenance::AlarmMember { member_id, alarm }).collect();
+        maintenance::AlarmResponse { header, alarms }
+    }
+}
+
+prop_compose! {
+    fn hash()(header in header(), hash: u32, compact_revision: i64, hash_revision: i64)
+        -> maintenance::HashKvResponse
+    {
+        maintenance::HashKvResponse { header, hash, compact_revision, hash_revision }
     }
 }
 
@@ -228,7 +261,7 @@ proptest! {
 
     #[test]
     fn requests(range in range(), put in put(), delete in delete(), txn in txn(),
-        watch in watch_request(), linearizable: bool)
+        watch in watch_request(), linearizable: bool, alarm in alarm_request(), revision: i64)
     {
         prop_assert_eq!(there_and_back::<_, pb::RangeRequest>(&range), range);
         prop_assert_eq!(there_and_back::<_, pb::PutRequest>(&put), put);
@@ -237,12 +270,17 @@ proptest! {
         prop_assert_eq!(there_and_back::<_, pb::WatchRequest>(&watch), watch);
         let list = cluster::MemberListRequest { linearizable };
         prop_assert_eq!(there_and_back::<_, pb::MemberListRequest>(&list), list);
+        let compact = kv::CompactRequest { revision, physical: linearizable };
+        prop_assert_eq!(there_and_back::<_, pb::CompactionRequest>(&compact), compact);
+        prop_assert_eq!(there_and_back::<_, pb::AlarmRequest>(&alarm), alarm);
+        let hash = maintenance::HashKvRequest { revision };
+        prop_assert_eq!(there_and_back::<_, pb::HashKvRequest>(&hash), hash);
     }
 
     #[test]
     fn responses(range in range_response(), put in put_response(), delete in delete_response(),
         txn in txn_response(), watch in watch_response(), members in members(),
-        status in status())
+        status in status(), alarms in alarms(), hash in hash())
     {
         prop_assert_eq!(there_and_back::<_, pb::RangeResponse>(&range), range);
         prop_assert_eq!(there_and_back::<_, pb::PutResponse>(&put), put);
@@ -251,6 +289,10 @@ proptest! {
         prop_assert_eq!(there_and_back::<_, pb::WatchResponse>(&watch), watch);
         prop_assert_eq!(there_and_back::<_, pb::MemberListResponse>(&members), members);
         prop_assert_eq!(there_and_back::<_, pb::StatusResponse>(&status), status);
+        let compact = kv::CompactResponse { header: hash.header.clone() };
+        prop_assert_eq!(there_and_back::<_, pb::CompactionResponse>(&compact), compact);
+        prop_assert_eq!(there_and_back::<_, pb::AlarmResponse>(&alarms), alarms);
+        prop_assert_eq!(there_and_back::<_, pb::HashKvResponse>(&hash), hash);
     }
 }
 
@@ -275,6 +317,9 @@ fn what_api_cannot_hold_is_etcds_error() {
     let compare = pb::Compare { result: 4, ..Default::default() };
     assert!(matches!(kv::Compare::try_from(compare), Err(Error::Invalid(_))));
     assert!(watch::WatchRequest::try_from(pb::WatchRequest::default()).is_err());
+    let alarm = pb::AlarmRequest { alarm: 3, ..Default::default() };
+    assert!(maintenance::AlarmRequest::try_from(alarm).is_err());
+    assert!(maintenance::AlarmMember::try_from(pb::AlarmMember::default()).is_err());
 }
 
 #[test]

@@ -50,10 +50,10 @@ async fn without_a_member_a_call_fails_at_once_and_says_what_to_open() {
 async fn what_this_version_does_not_have_is_named() {
     let hub = Hub::start().await;
     let channel = channel(&hub).await;
-    let compact = pb::CompactionRequest::default();
-    let error = KvClient::new(channel.clone()).compact(compact).await.expect_err("not yet");
+    let hash = pb::HashRequest::default();
+    let error = MaintenanceClient::new(channel.clone()).hash(hash).await.expect_err("not yet");
     assert_eq!(error.code(), Code::Unimplemented);
-    assert!(error.message().contains("etcdserverpb.KV/Compact"), "{error}");
+    assert!(error.message().contains("etcdserverpb.Maintenance/Hash"), "{error}");
     let grant = pb::LeaseGrantRequest { ttl: 5, id: 0 };
     let error = LeaseClient::new(channel).lease_grant(grant).await.expect_err("not yet");
     assert_eq!(error.code(), Code::Unimplemented);

@@ -118,6 +118,19 @@ const COMMANDS: &[&[&str]] = &[
     &["del", "b", "c", "--range", "-w", "json"],
     &["del", ""],
     &["get", "a", "--prefix", "-w", "json"],
+    &["endpoint", "hashkv"],
+    &["endpoint", "hashkv", "--rev", "4"],
+    &["compact", "5"],
+    &["compact", "5"],
+    &["compact", "999"],
+    &["get", "a1", "--rev", "4"],
+    &["get", "a1", "--rev", "5"],
+    &["endpoint", "hashkv", "--rev", "4"],
+    &["endpoint", "hashkv", "--rev", "7"],
+    &["compact", "8", "--physical"],
+    &["endpoint", "hashkv"],
+    &["alarm", "list"],
+    &["alarm", "disarm"],
 ];
 
 /// Ids and terms differ between any two clusters; sizes of messages hold them.
@@ -256,6 +269,19 @@ fn write_history(etcdctl: &Path, address: &str) {
     for (args, input) in steps {
         let said = run(etcdctl, address, args, input.as_bytes());
         assert_eq!(said.code, Some(0), "{args:?}: {said:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs the real etcd: cargo xtask test"]
+async fn members_are_healthy() {
+    let (_, etcdctl) = programs();
+    let hub = Hub::start().await;
+    let _members = cluster(&hub).await;
+    let server = server::one().await;
+    for address in [hub.address(), server.address()] {
+        let said = run(&etcdctl, &address, &["endpoint", "health"], b"");
+        assert!(said.out.starts_with("ENDPOINT is healthy"), "{said:?}");
     }
 }
 

@@ -34,7 +34,7 @@ impl Store {
 
     /// What a key is at revision `main`: nothing if it did not exist or was deleted.
     pub(crate) fn live_mark(&self, key: &[u8], main: i64) -> Result<Option<Mark>> {
-        Ok(self.mark(key, main)?.filter(|mark| mark.is_live()))
+        Ok(self.mark(key, main)?.filter(Mark::is_live))
     }
 
     /// What a key is now, with what is being written.
@@ -114,7 +114,7 @@ where
         let first = [recent, moving, below.as_ref()].into_iter().flatten().min()?.clone();
         // All of this key are taken; the topmost counts.
         let below = self.base.next_if(|item| item.as_ref().is_ok_and(|(key, _)| *key == first));
-        let below = below.and_then(|item| item.ok()).map(|(_, mark)| mark);
+        let below = below.and_then(Result::ok).map(|(_, mark)| mark);
         let moving = self.moving.as_mut().and_then(|part| part.next_if(|(key, _)| **key == first));
         let recent = self.recent.next_if(|(key, _)| **key == first);
         let mark = recent.or(moving).map(|(_, mark)| mark).or(below)?;

@@ -66,9 +66,10 @@ impl Node {
     pub(crate) fn run_raft(&mut self) {
         self.hold_back();
         let mut applied = 0;
+        self.clock.entries_wait = false;
         while let Some(raft) = self.raft.as_mut().filter(|raft| raft.has_ready()) {
             if applied >= self.config.pace.apply_entries {
-                self.clock.work_waits = true;
+                self.clock.entries_wait = true;
                 return;
             }
             let step = raft.step_ready(self.outbox.batch());
@@ -132,7 +133,7 @@ impl Node {
             return Err(damage);
         }
         self.state.watchers.changed(&self.state.store).map_err(|error| error.to_string())?;
-        self.clock.work_waits |= !self.state.watchers.is_empty();
+        self.clock.watches_wait |= !self.state.watchers.is_empty();
         let waiting = self.caller_of(command.id);
         // The answer to a compaction may have to wait.
         if let (Some(caller), Op::Compact(request), Ok(_)) = (waiting, &command.op, &result)

@@ -297,7 +297,7 @@ impl Node {
         for session in self.state.sessions.hold(link, full) {
             self.state.watchers.hold(session, full);
         }
-        self.clock.work_waits = true;
+        self.clock.watches_wait = true;
     }
 
     /// Does all that can be done with what is there.
@@ -366,7 +366,7 @@ impl Node {
     }
 
     fn step_watches(&mut self) {
-        if !std::mem::take(&mut self.clock.work_waits) {
+        if !std::mem::take(&mut self.clock.watches_wait) {
             return;
         }
         let signature = self.signature();
@@ -374,7 +374,7 @@ impl Node {
             Ok(step) => step,
             Err(error) => return self.halt(error.to_string()),
         };
-        self.clock.work_waits |= step.more;
+        self.clock.watches_wait |= step.more;
         for (session, mut response) in step.messages {
             signature.sign(&mut response.header);
             let message = ServerMessage::Watch(response);

@@ -58,7 +58,7 @@ impl Node {
                     if let Err(error) = watchers.request(store, number, &request) {
                         return self.halt(error.to_string());
                     }
-                    self.clock.work_waits = true;
+                    self.clock.watches_wait = true;
                 }
                 Err(error) => {
                     self.outbox.extend(deliver_to(origin, session, &ServerMessage::Lost(error)));
@@ -162,8 +162,13 @@ impl Node {
         let State { reads, sessions, .. } = &mut self.state;
         reads.ripen(applied, |session| sessions.origin(session));
         loop {
-            let State { reads, sessions, .. } = &mut self.state;
-            let Some(read) = reads.take_ready(|origin| sessions.takes(origin)) else { return };
+            let State { reads, sessions, readings, .. } = &mut self.state;
+            let reading = |origin| {
+                let of = |caller: &Caller| sessions.origin(caller.session) == Some(origin);
+                readings.iter().filter(|(caller, _)| of(caller)).count()
+            };
+            let takes = |origin| sessions.takes(origin) && reading(origin) < most_readings(origin);
+            let Some(read) = reads.take_ready(takes) else { return };
             // Its session may be over meanwhile.
             if sessions.origin(read.caller.session).is_some() {
                 self.answer_read(read.caller, &read.request);
@@ -203,10 +208,7 @@ impl Node {
     /// Reads a first slice: most reads are done with it.
     fn begin_reading(&mut self, caller: Caller, mut reading: Reading) {
         match self.read_slice(&mut reading) {
-            Ok(None) => {
-                self.state.readings.push_back((caller, reading));
-                self.clock.work_waits = true;
-            }
+            Ok(None) => self.state.readings.push_back((caller, reading)),
             Ok(Some(answer)) => self.answer(caller, Ok(Response::Range(answer))),
             Err(error) => self.answer_or_halt(caller, Err(error)),
         }
@@ -218,10 +220,11 @@ impl Node {
 
     /// One slice of one large read, each in its turn.
     pub(crate) fn read_on(&mut self) {
-        if let Some((caller, reading)) = self.state.readings.pop_front() {
+        if let Some((caller, reading)) = self.state.readings.pop_front()
+            && self.state.sessions.origin(caller.session).is_some()
+        {
             self.begin_reading(caller, reading);
         }
-        self.clock.work_waits |= !self.state.readings.is_empty();
     }
 
     fn hash(&self, revision: i64) -> Result<Response> {
@@ -265,6 +268,8 @@ impl Node {
             version: VERSION.into(),
             db_size: size.max(in_use),
             db_size_in_use: in_use,
+            // None is the largest number here, and 0 there.
+            db_size_quota: i64::try_from(self.config.pace.quota_bytes).unwrap_or(0),
             raft_applied_index: self.state.applied,
             ..StatusResponse::default()
         };
@@ -356,6 +361,14 @@ impl Node {
         }
         // A burst of them must not grow into one batch that the log cannot take.
         self.run_raft();
+    }
+}
+
+/// Large reads of one origin that are under way at once: each holds what it has read so far.
+fn most_readings(origin: Origin) -> usize {
+    match origin {
+        Origin::Host => 8,
+        Origin::Link(_) => 1,
     }
 }
 

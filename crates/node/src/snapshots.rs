@@ -349,7 +349,7 @@ impl Node {
             self.answer(caller, Err(api::Error::Timeout));
         }
         self.state.watchers.changed(&self.state.store).map_err(|error| error.to_string())?;
-        self.clock.work_waits |= !self.state.watchers.is_empty();
+        self.clock.watches_wait |= !self.state.watchers.is_empty();
         Ok(record)
     }
 

@@ -16,9 +16,10 @@ pub(crate) struct Clock {
     pub(crate) campaigns: u32,
     /// The term in which that time was set.
     pub(crate) campaign_term: u64,
-    /// There is more to do than was done in one turn: watches that are behind, large reads, many
-    /// entries to apply.
-    pub(crate) work_waits: bool,
+    /// Watches may have more to hear than they were told in one turn.
+    pub(crate) watches_wait: bool,
+    /// More is committed than was applied in one turn.
+    pub(crate) entries_wait: bool,
 }
 
 impl Clock {
@@ -29,7 +30,8 @@ impl Clock {
             campaign_at: None,
             campaigns: 0,
             campaign_term: 0,
-            work_waits: false,
+            watches_wait: false,
+            entries_wait: false,
         }
     }
 }
@@ -47,7 +49,8 @@ impl Node {
     }
 
     fn work_waits(&self) -> bool {
-        self.clock.work_waits && !self.is_over()
+        let waits = self.clock.watches_wait || self.clock.entries_wait;
+        (waits || !self.state.readings.is_empty()) && !self.is_over()
     }
 
     /// Lets time pass for everything that waits for it.

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use storage::{
-    Crash, Directory as _, Fault, Faults, FaultyDirectory, Journal, Keeper, KeeperOptions, Log,
-    LogOptions, MemDirectory, SharedBase,
+    Crash, Directory as _, Fault, Faults, FaultyDirectory, KeeperOptions, LogOptions, MemDirectory,
+    Opened,
 };
-use wal::Recovered;
 
 /// Small, so that a disk costs little; the code that grows files and goes on in others runs often.
 const LOG: LogOptions =
@@ -18,14 +17,6 @@ const KEEPER: KeeperOptions =
 
 /// The directory of a member here.
 pub(crate) type DiskDirectory = FaultyDirectory<MemDirectory>;
-
-/// Its log, and who keeps its store.
-pub(crate) struct Opened {
-    pub(crate) journal: Journal<DiskDirectory>,
-    pub(crate) keeper: Keeper<DiskDirectory>,
-    pub(crate) recovered: Recovered,
-    pub(crate) base: Option<SharedBase>,
-}
 
 /// What is in a directory: files and their bytes.
 pub type Image = BTreeMap<String, Vec<u8>>;
@@ -106,13 +97,9 @@ impl Disk {
     ///
     /// # Errors
     /// If it is no directory of a member, in words.
-    pub(crate) fn open(&self, log_id: u64) -> Result<Opened, String> {
-        let options = LogOptions { log_id, ..LOG };
-        let opened = Log::open(self.directory.clone(), options);
-        let (log, recovered) = opened.map_err(|error| error.to_string())?;
-        let generation = node::generation(&recovered).map_err(|error| error.to_string())?;
-        let kept = Keeper::open(self.directory.clone(), KEEPER, generation);
-        let (keeper, base) = kept.map_err(|error| error.to_string())?;
-        Ok(Opened { journal: Journal::new(log), keeper, recovered, base })
+    pub(crate) fn open(&self, log_id: u64) -> Result<Opened<DiskDirectory>, String> {
+        let log = LogOptions { log_id, ..LOG };
+        let opened = Opened::open(self.directory.clone(), log, KEEPER, node::generation);
+        opened.map_err(|error| error.to_string())
     }
 }

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use api::identity::Incarnation;
 use api::report::MemberReport;
 use node::{Input, Node, Output, Timing};
-use storage::{Crash, Fault, Journal, Keeper, Progress};
+use storage::{Crash, Fault, Journal, Keeper, Opened, Progress};
 
 use crate::clock::{Event, HostClock};
 use crate::cluster::Cluster;
-use crate::disk::{Disk, DiskDirectory, Image, Opened};
+use crate::disk::{Disk, DiskDirectory, Image};
 
 /// How a start ended.
 pub type Started = Result<(), String>;

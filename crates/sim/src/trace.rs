@@ -149,7 +149,7 @@ impl Trace {
                 if let Some(name) = deed(job) {
                     *self.jobs.entry(name).or_default() += 1;
                 }
-                self.line(now, place, Kind::Job, |_| format!("job {}", show_job(job)))
+                self.line(now, place, Kind::Job, |_| format!("job {}", show_job(job)));
             }
             Output::Reply { body, .. } => match decode_body::<ServerMessage>(body) {
                 Ok(message) => self.reply(now, place, &message),
@@ -251,7 +251,9 @@ impl Trace {
                 format!("-> {to} offer {id} {}", testing::show_message(message, &name))
             }),
             PeerBody::Ask { id, from: (main, sub) } => {
-                self.line(now, place, Kind::Raft, |_| format!("-> {to} ask {id} from {main}.{sub}"))
+                self.line(now, place, Kind::Raft, |_| {
+                    format!("-> {to} ask {id} from {main}.{sub}")
+                });
             }
             PeerBody::Piece { id, from: (main, sub), next, .. } => {
                 self.line(now, place, Kind::Raft, |_| {

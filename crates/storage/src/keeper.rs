@@ -288,7 +288,7 @@ where
         }
         committed?;
         kept.summary = summary;
-        match to_next || !self.next.as_ref().is_some_and(|next| next.copy.is_some()) {
+        match to_next || self.next.as_ref().is_none_or(|next| next.copy.is_none()) {
             true => self.base(),
             false => self.move_to(Move::new(moving.run().clone()), true),
         }

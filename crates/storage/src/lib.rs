@@ -16,6 +16,7 @@ mod journal;
 mod keeper;
 mod log;
 mod memory;
+mod opened;
 #[cfg(feature = "std-fs")]
 pub mod std_fs;
 mod tables;
@@ -31,4 +32,5 @@ pub use log::{FIRST_FILE, Log, LogError, LogOptions, LogUsage};
 pub use memory::{Crash, MemDirectory, MemFile};
 pub use mvcc::base::SharedBase;
 pub use mvcc::job::{Done, Job};
+pub use opened::{OpenError, Opened};
 pub use wal::{Batch, Recovered};

@@ -164,15 +164,13 @@ pub fn recover<E>(
 
 /// Entries from the cut on, without a hole: where segments were dropped it shows only now.
 fn check_entries(tail: &Tail, recovered: &Recovered) -> Result<(), Refused> {
-    let mut expected = tail.indexes.first;
-    for (index, _) in &recovered.entries {
+    for (expected, (index, _)) in (tail.indexes.first..).zip(&recovered.entries) {
         if *index != expected {
             let (first, last) = (tail.indexes.first, expected - 1);
             let segment = recovered.segments.len() - 1;
             let why = Refusal::Hole { index: *index, first, last };
             return Err(Refused { segment, at: tail.position, why });
         }
-        expected += 1;
     }
     Ok(())
 }

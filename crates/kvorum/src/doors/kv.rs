@@ -67,8 +67,12 @@ impl pb::kv_server::Kv for Doors {
 
     async fn compact(
         &self,
-        _: tonic::Request<pb::CompactionRequest>,
+        request: tonic::Request<pb::CompactionRequest>,
     ) -> Result<tonic::Response<pb::CompactionResponse>> {
-        Err(unimplemented("etcdserverpb.KV/Compact"))
+        let (metadata, _, message) = request.into_parts();
+        match self.call(&metadata, Request::Compact(message.into())).await? {
+            Response::Compact(answer) => Ok(tonic::Response::new(answer.into())),
+            _ => Err(mismatch()),
+        }
     }
 }

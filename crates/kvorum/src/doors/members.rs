@@ -2,6 +2,7 @@
 
 use api::session::{Request, Response};
 use etcdpb::pb::etcdserverpb as pb;
+use etcdpb::to_status;
 use tonic::Result;
 use tonic::codegen::BoxStream;
 
@@ -70,9 +71,14 @@ impl pb::maintenance_server::Maintenance for Doors {
 
     async fn alarm(
         &self,
-        _: tonic::Request<pb::AlarmRequest>,
+        request: tonic::Request<pb::AlarmRequest>,
     ) -> Result<tonic::Response<pb::AlarmResponse>> {
-        Err(unimplemented("etcdserverpb.Maintenance/Alarm"))
+        let (metadata, _, message) = request.into_parts();
+        let alarm = message.try_into().map_err(|error| to_status(&error))?;
+        match self.call(&metadata, Request::Alarm(alarm)).await? {
+            Response::Alarm(answer) => Ok(tonic::Response::new(answer.into())),
+            _ => Err(mismatch()),
+        }
     }
 
     async fn defragment(
@@ -91,9 +97,13 @@ impl pb::maintenance_server::Maintenance for Doors {
 
     async fn hash_kv(
         &self,
-        _: tonic::Request<pb::HashKvRequest>,
+        request: tonic::Request<pb::HashKvRequest>,
     ) -> Result<tonic::Response<pb::HashKvResponse>> {
-        Err(unimplemented("etcdserverpb.Maintenance/HashKV"))
+        let (metadata, _, message) = request.into_parts();
+        match self.call(&metadata, Request::HashKv(message.into())).await? {
+            Response::HashKv(answer) => Ok(tonic::Response::new(answer.into())),
+            _ => Err(mismatch()),
+        }
     }
 
     async fn snapshot(

@@ -1,37 +1,49 @@
-//! The member's data directory, and the thread that makes batches durable.
+//! The member's data directory, and the threads that work on it.
 //!
 //! ```text
-//!  DIR/log     the member's log, locked while it runs; docs/format.md draws it
+//!  DIR/lock             locked while the member runs
+//!  DIR/log-00000001 …   its log; docs/format.md draws it
+//!  DIR/store-00000001   its store, as far as it is below memory
 //!
 //!  node ─ batch 7 ─┐
 //!  node ─ batch 8 ─┼─► append, append, append ─► one sync ─► durable: 9 ─► node
 //!  node ─ batch 9 ─┘        (10 and 11 come in meanwhile and share the next one)
+//!  node ─ job ───────► step, step, step ─► done ─────────────────────────► node
 //! ```
 
 use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::mpsc;
-use std::time::Instant;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
-use storage::std_fs::StdFile;
-use storage::{Batch, File, Log, LogError, Options, Recovered};
-use tokio::sync::watch;
+use anyhow::{Context, Result, anyhow, bail};
+use storage::std_fs::StdDirectory;
+use storage::{
+    Batch, Directory, Done, Job, Journal, Keeper, KeeperOptions, LogOptions, Opened, Progress, Room,
+};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::flags::ClusterState;
 use super::metrics::Metrics;
 
-const FILE: &str = "log";
 /// Nobody else needs to look into it; etcd's is the same.
 const DIR_MODE: u32 = 0o700;
+/// What found no room in the log is tried again after this long.
+const NO_ROOM: Duration = Duration::from_millis(200);
+/// Rows of one step of a job. A thread of its own can take large ones.
+const STEP_ROWS: usize = 10_000;
+const JOB_STEPS: usize = 4;
 
 /// Opens a member's directory. Makes it when it is missing and a new cluster is wanted.
 pub(crate) fn open(
     dir: &Path,
     state: ClusterState,
     log_id: u64,
-) -> Result<(Log<StdFile>, Recovered)> {
+    cache_bytes: usize,
+) -> Result<Opened<Arc<StdDirectory>>> {
     let shown = dir.display();
     if dir.join("member/wal").exists() {
         bail!(
@@ -39,7 +51,8 @@ pub(crate) fn open(
              directory of its own with --data-dir"
         );
     }
-    if state == ClusterState::Existing && !dir.join(FILE).exists() {
+    let fresh = is_empty(dir);
+    if state == ClusterState::Existing && fresh {
         bail!(
             "--initial-cluster-state is existing, and {shown} holds no data of a member; this \
              version cannot join a running cluster. To form a new one use \
@@ -51,14 +64,13 @@ pub(crate) fn open(
         .mode(DIR_MODE)
         .create(dir)
         .with_context(|| format!("cannot make the data directory {shown}"))?;
-    let fresh = !dir.join(FILE).exists();
     let cannot = || format!("cannot use the data directory {shown}");
-    let file = StdFile::open(dir.join(FILE)).with_context(cannot)?;
     if fresh {
         sync_parent(dir).with_context(cannot)?;
     }
-    let (log, recovered) = Log::open(file, Options::new(log_id)).with_context(cannot)?;
-    if let Some(torn) = &recovered.torn {
+    let directory = Arc::new(StdDirectory::open(dir).with_context(cannot)?);
+    let opened = open_files(directory, log_id, cache_bytes).with_context(cannot)?;
+    if let Some(torn) = &opened.recovered.torn {
         tracing::warn!(
             "the end of the log was not complete: {} bytes at byte {} are cut off, as a crash \
              leaves them; nothing of them was acknowledged",
@@ -66,7 +78,33 @@ pub(crate) fn open(
             torn.at
         );
     }
-    Ok((log, recovered))
+    Ok(opened)
+}
+
+/// Opens what a directory of a member holds.
+pub(crate) fn open_files<D>(directory: D, log_id: u64, cache_bytes: usize) -> Result<Opened<D>>
+where
+    D: Directory + Clone,
+    D::File: Send + Sync + 'static,
+{
+    let log = LogOptions::new(log_id);
+    let keeper = KeeperOptions { cache_bytes, step_rows: STEP_ROWS, job_steps: JOB_STEPS };
+    // Of a file that is damaged in ways that it does not expect redb makes a panic.
+    let open = AssertUnwindSafe(|| Opened::open(directory, log, keeper, node::generation));
+    let opened = catch_unwind(open).map_err(|_| {
+        anyhow!(
+            "the store's file is damaged. Nothing was changed; keep a copy of this directory and \
+             replace this member"
+        )
+    })?;
+    Ok(opened?)
+}
+
+/// Whether a directory holds no log.
+fn is_empty(dir: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(dir) else { return true };
+    let is_log = |name: &str| name == "log" || name.starts_with("log-");
+    !entries.flatten().any(|entry| entry.file_name().to_str().is_some_and(is_log))
 }
 
 /// A new directory's name is in the one above.
@@ -74,27 +112,40 @@ fn sync_parent(dir: &Path) -> std::io::Result<()> {
     fs::File::open(dir.canonicalize()?.parent().unwrap_or(Path::new("/")))?.sync_all()
 }
 
-/// The way to the log's thread and back.
+/// What the node hears of its disk.
+pub(crate) enum News {
+    /// Batches up to this one are durable.
+    Durable(u64),
+    /// How the log stands for room.
+    Room(Room),
+    /// The job is done.
+    Done(Done),
+}
+
+/// The way to the disk's threads and back.
 pub(crate) struct Disk {
     last: u64,
-    batches: mpsc::Sender<Batch>,
-    durable: watch::Receiver<Result<u64, LogError>>,
+    batches: Sender<Batch>,
+    jobs: Sender<Job>,
+    news: UnboundedReceiver<Result<News>>,
 }
 
 impl Disk {
-    /// Starts the thread. It ends when this is dropped, or with the log's first error.
-    pub(crate) fn start(log: Log<impl File + Send + 'static>, metrics: Metrics) -> Result<Self> {
-        let last = log.durable();
+    /// Starts the threads. They end when this is dropped, or with the first error.
+    pub(crate) fn start<D>(journal: Journal<D>, keeper: Keeper<D>, metrics: Metrics) -> Result<Self>
+    where
+        D: Directory + Send + 'static,
+        D::File: Send + Sync + 'static,
+    {
+        let last = journal.log().durable();
         let (batches, queue) = mpsc::channel();
-        let (tell, durable) = watch::channel(Ok(last));
-        let work = move || {
-            if let Err(error) = write(log, &queue, &tell, &metrics) {
-                // The node's task takes it from there, if it still runs.
-                let _ = tell.send(Err(error));
-            }
-        };
-        std::thread::Builder::new().name("log".into()).spawn(work)?;
-        Ok(Self { last, batches, durable })
+        let (jobs, orders) = mpsc::channel();
+        let (tell, news) = unbounded_channel();
+        let told = tell.clone();
+        spawn("log", tell.clone(), move || write(journal, &queue, &told, &metrics))?;
+        let told = tell.clone();
+        spawn("store", tell, move || keep(keeper, &orders, &told))?;
+        Ok(Self { last, batches, jobs, news })
     }
 
     /// The last batch that was durable at the start.
@@ -104,33 +155,97 @@ impl Disk {
 
     /// Has a batch written. The caller counts what waits and does not let it grow.
     pub(crate) fn write(&self, batch: Batch) {
-        // A thread that has ended has said why, which `durable` gives.
+        // A thread that has ended has said why, which `next` gives.
         let _ = self.batches.send(batch);
     }
 
-    /// The last durable batch, when there is a later one than was given before.
-    pub(crate) async fn durable(&mut self) -> Result<u64> {
-        self.durable.changed().await.context("the log's thread is gone")?;
-        Ok(self.durable.borrow_and_update().clone()?)
+    /// Has a job done.
+    pub(crate) fn begin(&self, job: Job) {
+        let _ = self.jobs.send(job);
+    }
+
+    /// The next thing that there is to hear.
+    pub(crate) async fn next(&mut self) -> Result<News> {
+        self.news.recv().await.context("the disk's threads are gone")?
     }
 }
 
-fn write(
-    mut log: Log<impl File>,
-    queue: &mpsc::Receiver<Batch>,
-    tell: &watch::Sender<Result<u64, LogError>>,
+/// A thread whose end the node's task hears of, if it does not end with it.
+fn spawn(
+    name: &str,
+    tell: UnboundedSender<Result<News>>,
+    work: impl FnOnce() -> Result<()> + Send + 'static,
+) -> Result<()> {
+    let what = name.to_owned();
+    let run = move || {
+        let ended = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+            Err(anyhow!(
+                "the member's {what} failed for no known reason; what it said is above. If it does \
+                 so again, keep a copy of this directory and replace this member"
+            ))
+        });
+        if let Err(error) = ended {
+            // The node's task takes it from there, if it still runs.
+            let _ = tell.send(Err(error));
+        }
+    };
+    std::thread::Builder::new().name(name.into()).spawn(run)?;
+    Ok(())
+}
+
+fn write<D: Directory>(
+    mut journal: Journal<D>,
+    queue: &Receiver<Batch>,
+    tell: &UnboundedSender<Result<News>>,
     metrics: &Metrics,
-) -> Result<(), LogError> {
-    while let Ok(first) = queue.recv() {
-        log.append(&first)?;
-        while let Ok(next) = queue.try_recv() {
-            log.append(&next)?;
+) -> Result<()> {
+    loop {
+        match next(queue, journal.waits()) {
+            Ok(batch) => journal.append(batch)?,
+            Err(RecvTimeoutError::Timeout) => {}
+            // The node has ended.
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+        }
+        while let Ok(batch) = queue.try_recv() {
+            journal.append(batch)?;
         }
         let since = Instant::now();
-        let number = log.sync()?;
+        let number = journal.sync()?;
         metrics.synced(since.elapsed());
-        if tell.send(Ok(number)).is_err() {
-            // The node has ended.
+        let room = journal.room().map(News::Room);
+        for news in room.into_iter().chain([News::Durable(number)]) {
+            if tell.send(Ok(news)).is_err() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The next batch; what waits for room is tried again without one.
+fn next(queue: &Receiver<Batch>, waits: bool) -> Result<Batch, RecvTimeoutError> {
+    match waits {
+        true => queue.recv_timeout(NO_ROOM),
+        false => queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
+    }
+}
+
+fn keep<D>(
+    mut keeper: Keeper<D>,
+    orders: &Receiver<Job>,
+    tell: &UnboundedSender<Result<News>>,
+) -> Result<()>
+where
+    D: Directory,
+    D::File: Send + Sync + 'static,
+{
+    while let Ok(job) = orders.recv() {
+        keeper.begin(job);
+        let done = loop {
+            if let Progress::Done(done) = keeper.step()? {
+                break done;
+            }
+        };
+        if tell.send(Ok(News::Done(done))).is_err() {
             return Ok(());
         }
     }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::ValueEnum;
-use node::{Timing, Urls};
+use node::{Pace, Timing, Urls};
 
 use crate::args::ListenUrl;
 
@@ -15,6 +15,11 @@ const DEFAULT_NAME: &str = "default";
 const ELECTION_MAX_MS: u64 = 50_000;
 /// etcd's smallest ratio of election timeout to heartbeat.
 const HEARTBEATS_PER_ELECTION: u64 = 5;
+
+/// Enough for what is read again and again.
+const DEFAULT_CACHE_BYTES: u64 = 64 * 1024 * 1024;
+/// With less even one change has too little.
+const CACHE_MIN_BYTES: u64 = 1024 * 1024;
 
 /// How to run a member.
 #[derive(Debug, clap::Args)]
@@ -66,6 +71,24 @@ pub(crate) struct ServerArgs {
     /// Milliseconds without a heartbeat until an election
     #[arg(long, env = "ETCD_ELECTION_TIMEOUT", value_name = "MS", default_value_t = 1000)]
     election_timeout: u64,
+    /// Committed entries after which what they changed is moved out of memory at the latest
+    #[arg(long, env = "ETCD_SNAPSHOT_COUNT", value_name = "ENTRIES",
+        default_value_t = Pace::NATIVE.run_entries)]
+    snapshot_count: u64,
+    /// Bytes of all versions of all keys beyond which writes are refused; 0 means 2 GiB, and a
+    /// number below that means no limit
+    #[arg(
+        long,
+        env = "ETCD_QUOTA_BACKEND_BYTES",
+        value_name = "BYTES",
+        default_value_t = 0,
+        allow_negative_numbers = true
+    )]
+    quota_backend_bytes: i64,
+    /// Memory for the parts of the store that were read last
+    #[arg(long, env = "KVORUM_BACKEND_CACHE_BYTES", value_name = "BYTES",
+        default_value_t = DEFAULT_CACHE_BYTES)]
+    backend_cache_bytes: u64,
     /// The page's files: serves it as a console of this cluster
     #[arg(long, value_name = "DIR")]
     pub(crate) site: Option<PathBuf>,
@@ -101,6 +124,10 @@ pub(crate) struct Settings {
     pub(crate) token: String,
     /// Intervals.
     pub(crate) timing: Timing,
+    /// How much is kept where.
+    pub(crate) pace: Pace,
+    /// Memory for pages of the store.
+    pub(crate) cache_bytes: usize,
 }
 
 impl ServerArgs {
@@ -126,7 +153,20 @@ impl ServerArgs {
             state: self.initial_cluster_state,
             token: self.initial_cluster_token.clone(),
             timing: self.timing()?,
+            pace: self.pace()?,
+            cache_bytes: usize::try_from(self.backend_cache_bytes.max(CACHE_MIN_BYTES))?,
         })
+    }
+
+    fn pace(&self) -> Result<Pace> {
+        if self.snapshot_count == 0 {
+            bail!("--snapshot-count must be >0 (set to 0)");
+        }
+        let quota_bytes = match self.quota_backend_bytes {
+            0 => Pace::NATIVE.quota_bytes,
+            bytes => u64::try_from(bytes).unwrap_or(u64::MAX),
+        };
+        Ok(Pace { run_entries: self.snapshot_count, quota_bytes, ..Pace::NATIVE })
     }
 
     fn timing(&self) -> Result<Timing> {
@@ -265,6 +305,8 @@ mod tests {
         assert_eq!(settings.token, "etcd-cluster");
         assert_eq!(join(&settings.initial["default"]), "http://localhost:2380");
         assert_eq!((settings.timing.heartbeat_ms, settings.timing.election_ms), (100, 1000));
+        assert_eq!(settings.pace, Pace::NATIVE);
+        assert_eq!((settings.pace.run_entries, settings.pace.quota_bytes), (10_000, 2 << 30));
     }
 
     #[test]
@@ -284,6 +326,16 @@ mod tests {
         assert_eq!(urls["b"].client, ["http://localhost:2379"]);
         assert_eq!(urls["c"].peer, ["http://10.0.0.3:2380", "http://10.1.0.3:2380"]);
         assert_eq!(settings.data_dir, PathBuf::from("b.kvorum"));
+    }
+
+    #[test]
+    fn the_quota_is_what_etcd_makes_of_it() {
+        let quota = |bytes: &str| {
+            let flag = format!("--quota-backend-bytes={bytes}");
+            settings(&[&flag]).expect("runs").pace.quota_bytes
+        };
+        assert_eq!((quota("0"), quota("4096"), quota("-1")), (2 << 30, 4096, u64::MAX));
+        assert!(refused(&["--snapshot-count=0"]).contains("--snapshot-count must be >0"));
     }
 
     #[test]

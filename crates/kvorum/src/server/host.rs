@@ -3,9 +3,9 @@
 //! ```text
 //!  links ───────Frame────┐                       ┌─► their queues
 //!  doors ───────Client───┼─► inbox ─► one task   ┼─► replies of the doors
-//!  signal ──────Leave────┘  (short)    Node      └─► log thread
+//!  signal ──────Leave────┘  (short)    Node      └─► log thread, store thread
 //!                                       ▲               │
-//!                                       └── durable ────┘
+//!                                       └─ durable, done┘
 //! ```
 //!
 //! A burst of inputs is handed in before the node is drained, so it makes one batch. The inbox
@@ -21,11 +21,12 @@ use anyhow::{Context, Result, anyhow};
 use api::frame::CloseCode;
 use api::report::{MemberReport, Role};
 use node::{Input, LinkId, LinkKind, Node, Output};
+use storage::{Done, Room};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::yield_now;
 use tokio::time::sleep;
 
-use super::disk::Disk;
+use super::disk::{Disk, News};
 use super::metrics::Metrics;
 use crate::net::link::{Ended, Link, LinkEvent, Links};
 use crate::net::queue::{Fill, Queue};
@@ -139,7 +140,7 @@ impl Host {
             }
             let wait = Duration::from_millis(self.node.wake_at().saturating_sub(self.now()));
             tokio::select! {
-                durable = self.disk.durable() => self.persisted(durable?),
+                news = self.disk.next() => self.hear(news?),
                 event = events.recv() => {
                     self.take(event.context("nobody holds the member any more")?);
                     if self.written > self.durable {
@@ -153,9 +154,27 @@ impl Host {
         }
     }
 
-    fn persisted(&mut self, number: u64) {
-        self.durable = number;
-        self.handle(Input::Persisted { number });
+    fn hear(&mut self, news: News) {
+        match news {
+            News::Durable(number) => {
+                self.durable = number;
+                self.handle(Input::Persisted { number });
+            }
+            News::Room(Room { bytes, low }) => {
+                if low {
+                    tracing::warn!(
+                        "the disk is full, or nearly so: the log has {bytes} bytes left"
+                    );
+                }
+                self.handle(Input::Room { bytes, low });
+            }
+            News::Done(done) => {
+                if let Done::NoSpace(why) = &done {
+                    tracing::warn!("no room for the store: {why}");
+                }
+                self.handle(Input::Done(done));
+            }
+        }
     }
 
     fn take_burst(&mut self, events: &mut mpsc::Receiver<Event>) {
@@ -207,6 +226,7 @@ impl Host {
                     self.written = batch.number;
                     self.disk.write(batch);
                 }
+                Output::Job(job) => self.disk.begin(job),
                 Output::Reply { session, body } => {
                     // The doors end only with the process.
                     let _ = self.replies.send((session, body));
@@ -275,68 +295,86 @@ mod tests {
     use api::kv::{PutRequest, RangeRequest};
     use api::session::{ClientMessage, Request, Response, ServerMessage};
     use api::{Bytes, Error};
-    use node::{Config, Timing};
-    use storage::{File, FileError, Log, MemFile, Options};
+    use node::{Config, Pace, Timing};
+    use storage::{Directory, File, FileError, MemDirectory, MemFile};
     use tokio::time::timeout;
 
     use super::*;
     use crate::net::queue::Outgoing;
+    use crate::server::disk::open_files;
 
     /// Longer than anything here takes.
     const WAIT: Duration = Duration::from_secs(20);
 
-    /// A file whose syncs can be made to hang.
-    #[derive(Clone)]
-    struct Hanging {
-        file: MemFile,
+    /// A directory whose syncs can be made to hang.
+    #[derive(Clone, Debug)]
+    struct Hanging<T> {
+        inner: T,
         hangs: Arc<(Mutex<bool>, Condvar)>,
     }
 
-    impl Hanging {
+    impl<T> Hanging<T> {
         fn hang(&self, hangs: bool) {
             *self.hangs.0.lock().unwrap_or_else(PoisonError::into_inner) = hangs;
             self.hangs.1.notify_all();
         }
     }
 
-    impl File for Hanging {
+    impl Directory for Hanging<MemDirectory> {
+        type File = Hanging<MemFile>;
+
+        fn names(&self) -> Result<Vec<String>, FileError> {
+            self.inner.names()
+        }
+
+        fn open(&self, name: &str) -> Result<Option<Self::File>, FileError> {
+            let hanging = |inner| Hanging { inner, hangs: self.hangs.clone() };
+            Ok(self.inner.open(name)?.map(hanging))
+        }
+
+        fn remove(&self, name: &str) -> Result<(), FileError> {
+            self.inner.remove(name)
+        }
+    }
+
+    impl File for Hanging<MemFile> {
         fn read_at(&self, at: u64, into: &mut [u8]) -> Result<usize, FileError> {
-            self.file.read_at(at, into)
+            self.inner.read_at(at, into)
         }
 
         fn write_at(&self, at: u64, bytes: &[u8]) -> Result<(), FileError> {
-            self.file.write_at(at, bytes)
+            self.inner.write_at(at, bytes)
         }
 
         fn set_len(&self, length: u64) -> Result<(), FileError> {
-            self.file.set_len(length)
+            self.inner.set_len(length)
         }
 
         fn len(&self) -> Result<u64, FileError> {
-            self.file.len()
+            self.inner.len()
         }
 
         fn sync(&self) -> Result<(), FileError> {
             let hangs = self.hangs.0.lock().unwrap_or_else(PoisonError::into_inner);
             let free = self.hangs.1.wait_while(hangs, |hangs| *hangs);
             drop(free);
-            self.file.sync()
+            self.inner.sync()
         }
     }
 
-    /// A member of its own, on such a file.
+    /// A member of its own, on such a directory.
     struct One {
         node: NodeHandle,
         replies: mpsc::UnboundedReceiver<Reply>,
-        file: Hanging,
+        directory: Hanging<MemDirectory>,
         /// Requests so far.
         last: u64,
     }
 
     impl One {
         async fn start() -> Self {
-            let file = Hanging { file: MemFile::new(), hangs: Arc::default() };
-            let (log, recovered) = Log::open(file.clone(), Options::new(1)).expect("opens");
+            let directory = Hanging { inner: MemDirectory::default(), hangs: Arc::default() };
+            let opened = open_files(directory.clone(), 1, 1024 * 1024).expect("opens");
             let config = Config {
                 cluster: "default".into(),
                 token: String::new(),
@@ -349,13 +387,15 @@ mod tests {
                 build: String::new(),
                 urls: BTreeMap::new(),
                 timing: Timing { heartbeat_ms: 10, election_ms: 100 },
+                pace: Pace::NATIVE,
             };
-            let node = Node::new(config, 0, &recovered).expect("starts");
-            let disk = Disk::start(log, Metrics::new()).expect("a thread");
+            let node = Node::new(config, 0, &opened.recovered, opened.base).expect("starts");
+            let disk = Disk::start(opened.journal, opened.keeper, Metrics::new());
+            let disk = disk.expect("threads");
             let (tell, replies) = mpsc::unbounded_channel();
             let (node, end) = NodeHandle::start(node, Instant::now(), disk, Metrics::new(), tell);
             tokio::spawn(end);
-            let mut one = Self { node, replies, file, last: 0 };
+            let mut one = Self { node, replies, directory, last: 0 };
             while one.ask(put("ready")).await.is_err() {
                 sleep(Duration::from_millis(10)).await;
             }
@@ -404,7 +444,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn while_the_disk_hangs_what_needs_no_disk_is_answered() {
         let mut one = One::start().await;
-        one.file.hang(true);
+        one.directory.hang(true);
         let since = Instant::now();
         let mut puts = Vec::new();
         for _ in 0..300 {
@@ -426,7 +466,7 @@ mod tests {
         assert!(took > Duration::from_secs(5) && took < Duration::from_secs(8), "{took:?}");
 
         // What was too late for its callers is there all the same.
-        one.file.hang(false);
+        one.directory.hang(false);
         let Ok(Response::Put(put)) = one.ask(put("after")).await else { panic!("it goes on") };
         assert_eq!(put.header.revision, 303);
     }

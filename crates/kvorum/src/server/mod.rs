@@ -29,6 +29,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use node::{Config, Node};
 use relay::Guests;
 use serde_json::json;
+use storage::Opened;
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
@@ -100,14 +101,15 @@ pub(crate) async fn run(args: ServerArgs) -> Result<()> {
 
 /// Reads the directory and starts the node on it.
 fn start_member(settings: &Settings, metrics: Metrics) -> Result<(Home, End)> {
-    let (log, recovered) = disk::open(&settings.data_dir, settings.state, random()?)?;
+    let opened = disk::open(&settings.data_dir, settings.state, random()?, settings.cache_bytes)?;
     let started = Instant::now();
     let config = config(settings)?;
-    let node = Node::new(config, 0, &recovered).with_context(|| {
+    let Opened { journal, keeper, recovered, base } = opened;
+    let node = Node::new(config, 0, &recovered, base).with_context(|| {
         format!("cannot use the data directory {}", settings.data_dir.display())
     })?;
     drop(recovered);
-    let disk = Disk::start(log, metrics.clone())?;
+    let disk = Disk::start(journal, keeper, metrics.clone())?;
     let (replies, answers) = mpsc::unbounded_channel();
     let (node, end) = NodeHandle::start(node, started, disk, metrics, replies);
     let home = Home {
@@ -132,6 +134,7 @@ fn config(settings: &Settings) -> Result<Config> {
         build: String::new(),
         urls: settings.urls(),
         timing: settings.timing,
+        pace: settings.pace,
     })
 }
 

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use api::identity::Incarnation;
 use api::report::{MemberReport, Role};
 use futures_util::{SinkExt, StreamExt};
-use node::{Config, Input, LinkKind, Node, Output, Timing};
-use storage::{Log, MemFile, Options};
+use node::{Config, Input, LinkKind, Node, Output, Pace, Timing};
+use storage::{Journal, Keeper, KeeperOptions, LogOptions, MemDirectory, Opened, Progress};
 use tokio::sync::{mpsc, watch};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -17,12 +17,15 @@ use super::{Hub, Socket, WAIT};
 /// The hub's socket, as the node numbers it.
 const RELAY: u32 = 0;
 
+const KEEPER: KeeperOptions =
+    KeeperOptions { cache_bytes: 1024 * 1024, step_rows: 1000, job_steps: 4 };
+
 /// One member, on a thread of its own.
 pub(crate) struct Member {
     pub(crate) name: String,
     cluster: Vec<String>,
     port: u16,
-    file: MemFile,
+    directory: MemDirectory,
     thread: Option<JoinHandle<()>>,
     end: Option<mpsc::Sender<()>>,
     report: watch::Receiver<Option<MemberReport>>,
@@ -36,7 +39,7 @@ impl Member {
             name: name.into(),
             cluster,
             port: hub.port,
-            file: MemFile::new(),
+            directory: MemDirectory::default(),
             thread: None,
             end: None,
             report: watch::channel(None).1,
@@ -50,12 +53,13 @@ impl Member {
         assert!(self.thread.is_none(), "it runs");
         let (end, ended) = mpsc::channel(1);
         let (tell, report) = watch::channel(None);
-        let (log, recovered) =
-            Log::open(self.file.clone(), Options::new(random())).expect("a readable log");
-        let node = Node::new(self.config(), 0, &recovered).expect("a member of this cluster");
+        let (directory, log) = (self.directory.clone(), LogOptions::new(random()));
+        let opened = Opened::open(directory, log, KEEPER, node::generation);
+        let Opened { journal, keeper, recovered, base } = opened.expect("a member's directory");
+        let node = Node::new(self.config(), 0, &recovered, base).expect("of this cluster");
         let port = self.port;
         (self.end, self.report) = (Some(end), report);
-        let run = Run { node, log, tell, started: Instant::now() };
+        let run = Run { node, journal, keeper, tell, started: Instant::now() };
         self.thread = Some(std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(run.until(port, ended));
@@ -88,6 +92,7 @@ impl Member {
             build: "b1".into(),
             urls: Default::default(),
             timing: Timing::default(),
+            pace: Pace::NATIVE,
         }
     }
 }
@@ -135,7 +140,8 @@ fn random() -> u64 {
 
 struct Run {
     node: Node,
-    log: Log<MemFile>,
+    journal: Journal<MemDirectory>,
+    keeper: Keeper<MemDirectory>,
     tell: watch::Sender<Option<MemberReport>>,
     started: Instant,
 }
@@ -196,13 +202,17 @@ impl Run {
     fn drain(&mut self) -> Vec<Vec<u8>> {
         let mut frames = Vec::new();
         loop {
-            let mut written = false;
+            let (mut written, mut busy) = (false, false);
             while let Some(output) = self.node.poll() {
                 match output {
                     Output::Send { frame, .. } => frames.push(frame),
                     Output::Persist(batch) => {
-                        self.log.append(&batch).expect("memory takes it");
+                        self.journal.append(batch).expect("memory takes it");
                         written = true;
+                    }
+                    Output::Job(job) => {
+                        self.keeper.begin(job);
+                        busy = true;
                     }
                     Output::Report(report) => {
                         self.tell.send_replace(Some(report));
@@ -214,11 +224,19 @@ impl Run {
                     | Output::Left => {}
                 }
             }
-            if !written {
+            if !written && !busy {
                 return frames;
             }
-            let number = self.log.sync().expect("memory takes it");
-            self.node.handle(self.now(), Input::Persisted { number });
+            if written {
+                let number = self.journal.sync().expect("memory takes it");
+                self.node.handle(self.now(), Input::Persisted { number });
+            }
+            while busy {
+                if let Progress::Done(done) = self.keeper.step().expect("memory takes it") {
+                    self.node.handle(self.now(), Input::Done(done));
+                    busy = false;
+                }
+            }
         }
     }
 }
