@@ -90,7 +90,7 @@ impl Callers {
         assert!(is_no_leader(&error.expect_err("as for all calls")));
         let error = watch(&self.channel, true).await.expect_err("not opened");
         assert!(is_no_leader(&error), "{error}");
-        assert!(since.elapsed() < Duration::from_secs(1), "{:?}", since.elapsed());
+        assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
         let read = kv.range(stale()).await.expect("needs no leader").into_inner();
         assert_eq!(read.kvs[0].value, "1");
 
@@ -98,7 +98,7 @@ impl Callers {
         let error = next(&mut self.wanting).await.expect_err("it wants a leader");
         assert!(is_no_leader(&error), "{error}");
         let took = since.elapsed();
-        assert!(took > Duration::from_millis(1500) && took < Duration::from_secs(5), "{took:?}");
+        assert!(took > Duration::from_millis(1500) && took < Duration::from_secs(10), "{took:?}");
     }
 
     /// There is one again.
