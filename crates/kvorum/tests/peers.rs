@@ -52,7 +52,7 @@ async fn a_bad_frame_costs_its_link_and_nothing_else() {
     let route = api::frame::Route::Names { from: "b".into(), to: "a".into() };
     let bad_body = Frame::Peer { route, body: b"\xff\xff\xff" }.encode();
     let cases = [
-        (b"\x01garbage".to_vec(), CloseCode::Malformed),
+        ([&[api::frame::VERSION], b"garbage".as_slice()].concat(), CloseCode::Malformed),
         (Vec::new(), CloseCode::Malformed),
         (report, CloseCode::Malformed),
         (bad_body, CloseCode::Malformed),

@@ -63,7 +63,7 @@ async fn a_bad_frame_costs_its_connection_and_nothing_else() {
     let of_version_9 = vec![9, 0, 0];
     peer_first.push(0);
     let cases = [
-        (b"\x01garbage".to_vec(), CloseCode::Malformed),
+        ([&[api::frame::VERSION], b"garbage".as_slice()].concat(), CloseCode::Malformed),
         (Vec::new(), CloseCode::Malformed),
         (peer_first, CloseCode::Malformed),
         (too_large, CloseCode::TooLarge),
