@@ -208,11 +208,11 @@ async fn a_directory_that_is_not_its_own_is_refused() {
     let said = refused(&mut other);
     assert!(said.contains("belongs to member \"default\""), "{said}");
 
-    let path = server.data().join("log");
+    let path = server.data().join("log-00000001");
     let good = fs::read(&path).expect("is there");
     let mut damaged = good.clone();
     // Within the first batch, which later ones say was synced.
-    damaged[32 + 50] ^= 1;
+    damaged[40 + 50] ^= 1;
     fs::write(&path, &damaged).expect("writes");
     let said = refused(&mut server);
     assert!(said.contains("damaged") && said.contains("replace this member"), "{said}");
@@ -261,7 +261,7 @@ async fn wrong_places_are_refused() {
 async fn a_log_that_cannot_be_written_ends_the_member() {
     let mut server = members(&["default"]).remove(0);
     // Room for what is written ahead at the start, and not for twice that.
-    server.file_blocks = Some(3000);
+    server.file_blocks = Some(6000);
     server.start();
     server.ready().await;
     let mut kv = server.kv();

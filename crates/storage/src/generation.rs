@@ -17,7 +17,7 @@ use redb::{
 use crate::backing::{Backing, Gauge};
 use crate::file::{File, FileError};
 use crate::tables::{
-    ABOUT, ABOUT_FORMAT, ABOUT_SUMMARY, FORMAT, MARKS, MarkKey, ROWS, RowKey, damaged, mark_key,
+    ABOUT, ABOUT_BALLAST, ABOUT_FORMAT, ABOUT_SUMMARY, FORMAT, Key, MARKS, ROWS, damaged, mark_key,
     open, open_mark, open_row, row_key, seal, seal_mark,
 };
 
@@ -36,10 +36,11 @@ impl Generation {
         let backing = Backing::new(file)?;
         let gauge = backing.gauge.clone();
         let opened = Builder::new().set_cache_size(cache_bytes).create_with_backend(backing);
-        let database = opened.map_err(|error| explain(&gauge, &error.to_string()))?;
+        // A new file is written at once; where nothing is that fails.
         if gauge.take_full() {
             return Err(FileError::no_space("there is no room for the store's file"));
         }
+        let database = opened.map_err(|error| explain(&gauge, &error.to_string()))?;
         Ok(Self { database: Arc::new(database), gauge })
     }
 
@@ -51,7 +52,7 @@ impl Generation {
             Err(TableError::TableDoesNotExist(_)) => return Ok(None),
             about => about.map_err(|error| explain(error.into()))?,
         };
-        let read = |key: &str| {
+        let read = |key: &[u8]| {
             let value = about.get(key).map_err(|error| explain(error.into()))?;
             Ok::<_, FileError>(value.map(|value| value.value().to_vec()))
         };
@@ -64,7 +65,7 @@ impl Generation {
             )));
         }
         let Some(sealed) = read(ABOUT_SUMMARY)? else { return Ok(None) };
-        let summary = open(ABOUT_SUMMARY.as_bytes(), &sealed).and_then(Summary::decode);
+        let summary = open(ABOUT_SUMMARY, &sealed).and_then(Summary::decode);
         let view = View {
             summary: summary.map_err(|damage| FileError::other(damage.0))?,
             rows: transaction.open_table(ROWS).map_err(|error| explain(error.into()))?,
@@ -80,7 +81,7 @@ impl Generation {
         // There is no other writer: one that waited here on its own thread would wait for ever.
         let transaction = self.database.try_begin_write();
         let transaction = transaction.map_err(|error| explain(&self.gauge, &error.to_string()))?;
-        Ok(Change { transaction, gauge: self.gauge.clone() })
+        Ok(Change { transaction, gauge: self.gauge.clone(), changes: 0 })
     }
 }
 
@@ -95,6 +96,8 @@ fn explain(gauge: &Gauge, text: &str) -> FileError {
 pub(crate) struct Change {
     transaction: WriteTransaction,
     gauge: Arc<Gauge>,
+    /// Rows and marks that were inserted or removed.
+    changes: usize,
 }
 
 impl Change {
@@ -107,7 +110,9 @@ impl Change {
         let other = |error: TableError| explain(&self.gauge, &error.to_string());
         let rows = self.transaction.open_table(ROWS).map_err(other)?;
         let marks = self.transaction.open_table(MARKS).map_err(other)?;
-        let done = work(&mut ChangeDraft { rows, marks });
+        let mut draft = ChangeDraft { rows, marks, changes: &mut self.changes };
+        let done = work(&mut draft);
+        drop(draft);
         self.check_room()?;
         done.map_err(|damage| match self.gauge.error() {
             Some(error) => error,
@@ -128,10 +133,17 @@ impl Change {
             let insert = about.insert(ABOUT_FORMAT, &[FORMAT][..]);
             insert.map_err(|error| other(error.into()))?;
             if let Some(summary) = summary {
-                let sealed = seal(ABOUT_SUMMARY.as_bytes(), summary.encode());
+                let sealed = seal(ABOUT_SUMMARY, summary.encode());
                 let insert = about.insert(ABOUT_SUMMARY, sealed.as_slice());
                 insert.map_err(|error| other(error.into()))?;
             }
+            // Once redb commits it is too late to find no room for what it notes of freed and of
+            // free pages. What is inserted and removed again leaves room for that.
+            let pages = gauge.length() as usize / PAGE_BYTES;
+            let ballast = vec![0; BALLAST_BYTES + pages / 2 + 64 * self.changes];
+            let insert = about.insert(ABOUT_BALLAST, ballast.as_slice());
+            insert.map_err(|error| other(error.into()))?;
+            about.remove(ABOUT_BALLAST).map_err(|error| other(error.into()))?;
         }
         self.check_room()?;
         match safe {
@@ -152,10 +164,15 @@ impl Change {
     }
 }
 
+/// What a commit of almost nothing takes beside its changes.
+const BALLAST_BYTES: usize = 64 * 1024;
+const PAGE_BYTES: usize = 4096;
+
 /// A change's tables.
 pub(crate) struct ChangeDraft<'a> {
-    rows: Table<'a, &'static RowKey, &'static [u8]>,
-    marks: Table<'a, MarkKey, &'static [u8]>,
+    changes: &'a mut usize,
+    rows: Table<'a, Key, &'static [u8]>,
+    marks: Table<'a, Key, &'static [u8]>,
 }
 
 fn broken(error: impl fmt::Display) -> Damage {
@@ -164,7 +181,7 @@ fn broken(error: impl fmt::Display) -> Damage {
 
 impl Draft for ChangeDraft<'_> {
     fn row_from(&self, from: Revision) -> Result<Option<(Revision, Bytes)>, Damage> {
-        let mut rows = self.rows.range::<&RowKey>(&row_key(from)..).map_err(broken)?;
+        let mut rows = self.rows.range::<&[u8]>(row_key(from).as_slice()..).map_err(broken)?;
         let Some(item) = rows.next() else { return Ok(None) };
         let (key, row) = item.map_err(broken)?;
         open_row(key.value(), row.value()).map(Some)
@@ -177,13 +194,15 @@ impl Draft for ChangeDraft<'_> {
     }
 
     fn insert_row(&mut self, at: Revision, row: &[u8]) -> Result<(), Damage> {
+        *self.changes += 1;
         let key = row_key(at);
         let sealed = seal(&key, row.to_vec());
-        self.rows.insert(&key, sealed.as_slice()).map_err(broken)?;
+        self.rows.insert(key.as_slice(), sealed.as_slice()).map_err(broken)?;
         Ok(())
     }
 
     fn insert_mark(&mut self, key: &[u8], mark: Mark) -> Result<(), Damage> {
+        *self.changes += 1;
         let key = mark_key(key, mark.at);
         let sealed = seal_mark(&key, mark);
         self.marks.insert(key.as_slice(), sealed.as_slice()).map_err(broken)?;
@@ -191,12 +210,16 @@ impl Draft for ChangeDraft<'_> {
     }
 
     fn remove_row(&mut self, at: Revision) -> Result<Option<usize>, Damage> {
+        *self.changes += 1;
         let key = row_key(at);
-        let Some(sealed) = self.rows.remove(&key).map_err(broken)? else { return Ok(None) };
+        let Some(sealed) = self.rows.remove(key.as_slice()).map_err(broken)? else {
+            return Ok(None);
+        };
         Ok(Some(open(&key, sealed.value())?.len()))
     }
 
     fn remove_mark(&mut self, key: &[u8], at: Revision) -> Result<(), Damage> {
+        *self.changes += 1;
         self.marks.remove(mark_key(key, at).as_slice()).map_err(broken)?;
         Ok(())
     }
@@ -212,8 +235,8 @@ const STEPS: usize = 8;
 /// A generation at one moment. It stays as it is.
 struct View {
     summary: Summary,
-    rows: ReadOnlyTable<&'static RowKey, &'static [u8]>,
-    marks: ReadOnlyTable<MarkKey, &'static [u8]>,
+    rows: ReadOnlyTable<Key, &'static [u8]>,
+    marks: ReadOnlyTable<Key, &'static [u8]>,
     gauge: Arc<Gauge>,
     /// Closed when nobody reads it any more. Invariant: dropped after the tables.
     _database: Arc<Database>,
@@ -225,7 +248,7 @@ impl fmt::Debug for View {
     }
 }
 
-type Marks<'a> = redb::Range<'a, MarkKey, &'static [u8]>;
+type Marks<'a> = redb::Range<'a, Key, &'static [u8]>;
 
 fn last_mark(mut marks: Marks<'_>) -> Result<Option<Mark>, Damage> {
     let Some(item) = marks.next_back() else { return Ok(None) };
@@ -284,12 +307,12 @@ impl Base for View {
 
     fn row(&self, at: Revision) -> Result<Option<Bytes>, Damage> {
         let key = row_key(at);
-        let Some(sealed) = self.rows.get(&key).map_err(broken)? else { return Ok(None) };
+        let Some(sealed) = self.rows.get(key.as_slice()).map_err(broken)? else { return Ok(None) };
         Ok(Some(open_row(&key, sealed.value())?.1))
     }
 
     fn rows(&self, from: Revision) -> Items<'_, (Revision, Bytes)> {
-        let rows = self.rows.range::<&RowKey>(&row_key(from)..).map_err(broken);
+        let rows = self.rows.range::<&[u8]>(row_key(from).as_slice()..).map_err(broken);
         each(rows, |item| {
             let (key, row) = item.map_err(broken)?;
             open_row(key.value(), row.value())

@@ -1,8 +1,9 @@
 //! The log in a directory.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use bytes::Bytes;
+use litemap::LiteMap;
 use thiserror::Error;
 use wal::{Batch, BatchError, FIRST_NUMBER, Record, RecoverError, Recovered, Refused, Tail};
 
@@ -124,7 +125,7 @@ pub struct Log<D: Directory> {
     /// The next segment's file, opened ahead.
     spare: Option<D::File>,
     /// The newest value of each slot.
-    slots: BTreeMap<u8, Bytes>,
+    slots: LiteMap<u8, Bytes>,
     /// The batch that holds the newest cut. The cut itself is the tail's.
     cut_in: u64,
     /// One batch's bytes, kept from batch to batch.
@@ -210,7 +211,7 @@ impl<D: Directory> Log<D> {
             reserved: 0,
             low: false,
             spare: None,
-            slots: BTreeMap::new(),
+            slots: LiteMap::new(),
             cut_in: 0,
             buffer: Vec::new(),
             failure: None,

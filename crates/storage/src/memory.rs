@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use litemap::LiteMap;
+
 use crate::directory::Directory;
 use crate::file::{File, FileError};
 
@@ -14,7 +16,7 @@ pub struct MemDirectory {
 
 #[derive(Debug, Default)]
 struct Entries {
-    files: BTreeMap<String, MemFile>,
+    files: LiteMap<String, MemFile>,
     /// Removed since a file was last made: after a crash they may be back.
     removed: Vec<(String, MemFile)>,
 }

@@ -22,23 +22,26 @@ use redb::{TableDefinition, TypeName};
 /// The format of a generation that this program writes, and the newest that it reads.
 pub(crate) const FORMAT: u8 = 1;
 
-pub(crate) type RowKey = [u8; PLACE_BYTES];
+/// All tables are of one kind: each other kind would bring redb's code once more.
+type Definition = TableDefinition<'static, Key, &'static [u8]>;
 
-pub(crate) const ROWS: TableDefinition<'_, &RowKey, &[u8]> = TableDefinition::new("rows");
-pub(crate) const MARKS: TableDefinition<'_, MarkKey, &[u8]> = TableDefinition::new("marks");
-pub(crate) const ABOUT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("about");
+pub(crate) const ROWS: Definition = TableDefinition::new("rows");
+pub(crate) const MARKS: Definition = TableDefinition::new("marks");
+pub(crate) const ABOUT: Definition = TableDefinition::new("about");
 
-pub(crate) const ABOUT_FORMAT: &str = "format";
-pub(crate) const ABOUT_SUMMARY: &str = "summary";
+pub(crate) const ABOUT_FORMAT: &[u8] = b"format";
+pub(crate) const ABOUT_SUMMARY: &[u8] = b"summary";
+/// Inserted and removed again by every change.
+pub(crate) const ABOUT_BALLAST: &[u8] = b"ballast";
 
 const PLACE_BYTES: usize = 12;
 const CHECKSUM_BYTES: usize = 4;
 
-/// A key and a revision: in the order of keys, then of revisions.
+/// A key of the store, which may be empty, and a place: in the order of keys, then of places.
 #[derive(Debug)]
-pub(crate) struct MarkKey;
+pub(crate) struct Key;
 
-impl redb::Value for MarkKey {
+impl redb::Value for Key {
     type SelfType<'a> = &'a [u8];
     type AsBytes<'a> = &'a [u8];
 
@@ -61,11 +64,11 @@ impl redb::Value for MarkKey {
     }
 
     fn type_name() -> TypeName {
-        TypeName::new("kvorum::MarkKey")
+        TypeName::new("kvorum::Key")
     }
 }
 
-impl redb::Key for MarkKey {
+impl redb::Key for Key {
     fn compare(a: &[u8], b: &[u8]) -> Ordering {
         let split = |bytes: &[u8]| bytes.len().saturating_sub(PLACE_BYTES);
         let ((key_a, at_a), (key_b, at_b)) = (a.split_at(split(a)), b.split_at(split(b)));
@@ -74,7 +77,7 @@ impl redb::Key for MarkKey {
 }
 
 /// A place, in the order of places.
-pub(crate) fn row_key(at: Revision) -> RowKey {
+pub(crate) fn row_key(at: Revision) -> [u8; PLACE_BYTES] {
     let mut key = [0; PLACE_BYTES];
     // No place is negative, but for the ends of ranges, which are below all.
     key[..8].copy_from_slice(&at.main.max(0).to_be_bytes());
@@ -135,7 +138,7 @@ pub(crate) fn open_mark<'a>(key: &'a [u8], sealed: &[u8]) -> Result<(&'a [u8], M
 }
 
 /// The place and the row of an entry of `rows`.
-pub(crate) fn open_row(key: &RowKey, sealed: &[u8]) -> Result<(Revision, Bytes), Damage> {
+pub(crate) fn open_row(key: &[u8], sealed: &[u8]) -> Result<(Revision, Bytes), Damage> {
     let row = Bytes::copy_from_slice(open(key, sealed)?);
     Ok((place_of(key)?.1, row))
 }

@@ -10,11 +10,13 @@ use wal::Recovered;
 
 type Image = BTreeMap<String, Vec<u8>>;
 
-fn draft(number: u8) -> [Draft; 2] {
-    [
-        Draft::Set { slot: number % 2, bytes: 5, fill: number },
-        Draft::Append { back: u64::from(number == 4) * 2, bytes: 11, fill: number },
-    ]
+fn draft(number: u8) -> Vec<Draft> {
+    let append = Draft::Append { back: u64::from(number == 4) * 2, bytes: 11, fill: number };
+    let set = Draft::Set { slot: number % 2, bytes: 5, fill: number };
+    match number {
+        6 => vec![set, append, Draft::Cut { keep: 2, beyond: 0 }],
+        _ => vec![set, append],
+    }
 }
 
 /// Opens what is there with one bit of one file turned over. What is refused is not touched.

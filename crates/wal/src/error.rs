@@ -148,6 +148,12 @@ pub enum Refusal {
         /// What is there instead.
         damage: Damage,
     },
+    /// Entries that were in a segment which is gone.
+    #[error("entry {index} is missing: a file of the log is gone. Put it back. {REPLACE}")]
+    Missing {
+        /// The first that is missing.
+        index: u64,
+    },
     /// Entries that do not follow each other.
     #[error("entry {index} does not follow the entries {first} to {last} before it. {REPLACE}")]
     Hole {

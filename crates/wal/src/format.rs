@@ -5,7 +5,7 @@
 pub const FORMAT_VERSION: u32 = 1;
 
 /// The header at the front of each segment. The segment's first batch follows it.
-pub const SEGMENT_HEADER_BYTES: usize = 40;
+pub const SEGMENT_HEADER_BYTES: usize = 48;
 
 /// The largest batch, header and padding included: it has to fit into memory at once, in a
 /// browser too. Checked when it is written and when it is read.
@@ -42,6 +42,9 @@ pub(crate) struct SegmentHeader {
     /// The number of the segment's first batch. Every batch before it was synced when this
     /// header was written.
     pub(crate) first: u64,
+    /// The index where the next entry went then; 0 if there was no entry and no cut. Entries below
+    /// it are in segments before this one, unless they are cut off.
+    pub(crate) entry: u64,
     /// Zero in version 1.
     pub(crate) reserved: u32,
 }
@@ -50,8 +53,8 @@ pub(crate) struct SegmentHeader {
 const SEGMENT_CHECKSUM_AT: usize = SEGMENT_HEADER_BYTES - 4;
 
 impl SegmentHeader {
-    pub(crate) fn new(log_id: u64, first: u64, previous: u32) -> Self {
-        Self { version: FORMAT_VERSION, previous, log_id, first, reserved: 0 }
+    pub(crate) fn new(log_id: u64, first: u64, entry: u64, previous: u32) -> Self {
+        Self { version: FORMAT_VERSION, previous, log_id, first, entry, reserved: 0 }
     }
 
     /// Its bytes and, beside it, its checksum: the first batch's `previous`.
@@ -62,7 +65,8 @@ impl SegmentHeader {
         header[12..16].copy_from_slice(&self.previous.to_le_bytes());
         header[16..24].copy_from_slice(&self.log_id.to_le_bytes());
         header[24..32].copy_from_slice(&self.first.to_le_bytes());
-        header[32..36].copy_from_slice(&self.reserved.to_le_bytes());
+        header[32..40].copy_from_slice(&self.entry.to_le_bytes());
+        header[40..44].copy_from_slice(&self.reserved.to_le_bytes());
         let checksum = crc32c::crc32c(&header[..SEGMENT_CHECKSUM_AT]);
         header[SEGMENT_CHECKSUM_AT..].copy_from_slice(&checksum.to_le_bytes());
         (header, checksum)
@@ -78,7 +82,8 @@ impl SegmentHeader {
                 previous: u32_at(header, 12),
                 log_id: u64_at(header, 16),
                 first: u64_at(header, 24),
-                reserved: u32_at(header, 32),
+                entry: u64_at(header, 32),
+                reserved: u32_at(header, 40),
             };
             (read, checksum)
         })

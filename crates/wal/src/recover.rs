@@ -1,10 +1,10 @@
 //! What a file says after a start.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
 
 use bytes::Bytes;
+use litemap::LiteMap;
 
 use crate::error::{Damage, RecoverError, Refusal, Refused};
 use crate::format::{
@@ -19,7 +19,7 @@ use crate::tail::{Indexes, Tail};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recovered {
     /// The newest value of each slot.
-    pub slots: BTreeMap<u8, Bytes>,
+    pub slots: LiteMap<u8, Bytes>,
     /// The entries with their indexes, each one above the one before.
     pub entries: Vec<(u64, Bytes)>,
     /// The number of the next batch.
@@ -36,7 +36,7 @@ impl Default for Recovered {
     /// What a new log holds.
     fn default() -> Self {
         Self {
-            slots: BTreeMap::new(),
+            slots: LiteMap::new(),
             entries: Vec::new(),
             next: FIRST_NUMBER,
             segments: Vec::new(),
@@ -124,7 +124,7 @@ pub fn recover<E>(
         let length = lengths[segment];
         let mut window = Window::new(length, |at, into: &mut [u8]| read(segment, at, into));
         let whole = fronts[0].0.first == FIRST_NUMBER;
-        let mut replay = Replay { segment, whole, highest: 0, recovered: &mut recovered };
+        let mut replay = Replay { segment, highest: 0, recovered: &mut recovered };
         let mut tail = replay.enter(log.as_ref(), *front)?;
         let damage = loop {
             match replay.read_batch(&mut window, &tail)? {
@@ -162,17 +162,16 @@ pub fn recover<E>(
     Ok((recovered, log))
 }
 
-/// Entries from the cut on, without a hole: where segments were dropped it shows only now.
+/// All entries from the cut on, without a hole: where segments were dropped it shows only now.
 fn check_entries(tail: &Tail, recovered: &Recovered) -> Result<(), Refused> {
-    for (expected, (index, _)) in (tail.indexes.first..).zip(&recovered.entries) {
-        if *index != expected {
-            let (first, last) = (tail.indexes.first, expected - 1);
-            let segment = recovered.segments.len() - 1;
-            let why = Refusal::Hole { index: *index, first, last };
-            return Err(Refused { segment, at: tail.position, why });
-        }
-    }
-    Ok(())
+    let Indexes { first, next } = tail.indexes;
+    let mut held = recovered.entries.iter().map(|(index, _)| *index);
+    // Without a cut, or an entry, that says where they begin, none may be missing.
+    let missing = (first.max(1)..next).find(|index| held.next() != Some(*index));
+    let Some(index) = missing else { return Ok(()) };
+    let segment = recovered.segments.len() - 1;
+    let why = Refusal::Missing { index };
+    Err(Refused { segment, at: tail.position, why })
 }
 
 /// [`recover`] for one segment in memory.
@@ -269,8 +268,6 @@ struct Read {
 /// One segment's batches, as they are read and done.
 struct Replay<'a> {
     segment: usize,
-    /// No segment was dropped. Else entries may be missing, up to a cut that may come later.
-    whole: bool,
     /// The highest index of an entry so far.
     highest: u64,
     recovered: &'a mut Recovered,
@@ -287,10 +284,12 @@ impl Replay<'_> {
         log: Option<&Tail>,
         (header, checksum): (SegmentHeader, u32),
     ) -> Result<Tail, Refused> {
-        let mut indexes = Indexes::default();
+        let mut indexes = Indexes { first: 0, next: header.entry };
         if let Some(log) = log {
             let (found, expected) = (header.first, log.next);
-            let same = (header.log_id, header.previous) == (log.log_id, log.previous);
+            let same = header.log_id == log.log_id
+                && header.previous == log.previous
+                && header.entry == log.indexes.next;
             if found != expected || !same {
                 return Err(self.refused(24, Refusal::Segment { found, expected }));
             }
@@ -363,9 +362,7 @@ impl Replay<'_> {
                 Ok(indexes)
             }
             Record::Append { index, payload } => {
-                let skips = !self.whole && index > indexes.next && index < u64::MAX;
-                let skipped = skips.then_some(Indexes { next: index + 1, ..indexes });
-                let after = indexes.append(index).or(skipped).ok_or_else(|| hole(index))?;
+                let after = indexes.append(index).ok_or_else(|| hole(index))?;
                 entries.truncate(entries.partition_point(|(held, _)| *held < index));
                 entries.push((index, payload));
                 self.highest = self.highest.max(index);

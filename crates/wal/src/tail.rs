@@ -40,7 +40,8 @@ impl Tail {
     /// and the end behind it.
     #[must_use]
     pub fn next_segment(&self) -> ([u8; SEGMENT_HEADER_BYTES], Self) {
-        let header = SegmentHeader::new(self.log_id, self.next, self.previous);
+        let entry = self.indexes.next;
+        let header = SegmentHeader::new(self.log_id, self.next, entry, self.previous);
         let (bytes, previous) = header.encode();
         let position = SEGMENT_HEADER_BYTES as u64;
         (bytes, Self { position, previous, ..self.clone() })
