@@ -11,9 +11,6 @@
 //!  put k, delete from a key on          allowed: etcd compares the end as if it were the key \0
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
-
 use api::kv::{RequestOp, TxnRequest};
 use api::{Error, Result};
 
@@ -25,7 +22,7 @@ pub(crate) fn check(ops: &[RequestOp]) -> Result<()> {
 /// What operations write, whichever way their guards go.
 #[derive(Default)]
 struct Writes<'a> {
-    puts: BTreeSet<&'a [u8]>,
+    puts: Puts<'a>,
     deletes: Deletes<'a>,
 }
 
@@ -57,8 +54,10 @@ impl<'a> Writes<'a> {
         let success = writes(&txn.success)?;
         let failure = writes(&txn.failure)?;
         let mut puts = success.puts;
-        puts.extend(failure.puts);
-        for key in puts {
+        for key in failure.puts.0 {
+            puts.insert(key);
+        }
+        for key in puts.0 {
             if !self.puts.insert(key) || self.deletes.contains(key) {
                 return Err(Error::DuplicateKey);
             }
@@ -69,11 +68,26 @@ impl<'a> Writes<'a> {
     }
 }
 
+/// Keys that are put, in order.
+#[derive(Default)]
+struct Puts<'a>(Vec<&'a [u8]>);
+
+impl<'a> Puts<'a> {
+    /// False if it is there already.
+    fn insert(&mut self, key: &'a [u8]) -> bool {
+        let place = self.0.binary_search(&key);
+        if let Err(at) = place {
+            self.0.insert(at, key);
+        }
+        place.is_err()
+    }
+}
+
 /// Deleted ranges, merged, so that a key is looked up in one step.
 ///
-/// Invariant: start < end, and no two of them touch.
+/// Invariant: in order of their starts; start < end, and no two of them touch.
 #[derive(Default)]
-struct Deletes<'a>(BTreeMap<&'a [u8], End<'a>>);
+struct Deletes<'a>(Vec<(&'a [u8], End<'a>)>);
 
 /// Where a deleted range ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -128,24 +142,22 @@ impl<'a> Deletes<'a> {
             start = before;
             end = end.max(its_end);
         }
-        let from_start = (Bound::Included(start), Bound::Unbounded);
-        while let Some((next, its_end)) =
-            self.0.range::<[u8], _>(from_start).next().map(|(next, end)| (*next, *end))
+        let first = self.0.partition_point(|(other, _)| *other < start);
+        let mut last = first;
+        while let Some((next, its_end)) = self.0.get(last)
+            && end.is_after(next)
         {
-            if !end.is_after(next) {
-                break;
-            }
-            end = end.max(its_end);
-            self.0.remove(next);
+            end = end.max(*its_end);
+            last += 1;
         }
-        self.0.insert(start, end);
+        self.0.splice(first..last, [(start, end)]);
     }
 
     /// The deleted range that holds `key`.
     fn covering(&self, key: &[u8]) -> Option<(&'a [u8], End<'a>)> {
-        let up_to_key = (Bound::Unbounded, Bound::Included(key));
-        let (start, end) = self.0.range::<[u8], _>(up_to_key).next_back()?;
-        end.is_after(key).then_some((*start, *end))
+        let count = self.0.partition_point(|(start, _)| *start <= key);
+        let (start, end) = *self.0[..count].last()?;
+        end.is_after(key).then_some((start, end))
     }
 
     fn contains(&self, key: &[u8]) -> bool {

@@ -156,11 +156,7 @@ fn sort(request: &RangeRequest, kvs: &mut [KeyValue]) {
         SortTarget::Mod => |a, b| a.mod_revision.cmp(&b.mod_revision),
         SortTarget::Value => |a, b| a.value.cmp(&b.value),
     };
-    if descend {
-        kvs.sort_by(|a, b| compare(b, a));
-    } else {
-        kvs.sort_by(compare);
-    }
+    kvs.sort_by(|a, b| if descend { compare(b, a) } else { compare(a, b) });
 }
 
 /// Cuts the pairs to the limit; true if some went.

@@ -1,7 +1,5 @@
 //! What is wrong with members, as all of them know it: a part of the replicated state.
 
-use std::collections::BTreeSet;
-
 use api::kv::{RequestOp, ResponseHeader, TxnRequest};
 use api::maintenance::{AlarmAction, AlarmMember, AlarmRequest, AlarmResponse, AlarmType};
 use api::{Error, Result};
@@ -9,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::command::Op;
 
-/// All alarms that are raised.
+/// All alarms that are raised, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Alarms(BTreeSet<AlarmMember>);
+pub(crate) struct Alarms(Vec<AlarmMember>);
 
 impl Alarms {
     /// Shows, raises or clears.
@@ -20,10 +18,14 @@ impl Alarms {
         let alarms = match (request.action, named) {
             (AlarmAction::Get, _) => self.matching(request),
             (AlarmAction::Activate, Some(alarm)) => {
-                self.0.insert(alarm);
+                if let Err(at) = self.0.binary_search(&alarm) {
+                    self.0.insert(at, alarm);
+                }
                 vec![alarm]
             }
-            (AlarmAction::Deactivate, Some(alarm)) => self.0.take(&alarm).into_iter().collect(),
+            (AlarmAction::Deactivate, Some(alarm)) => {
+                self.0.extract_if(.., |raised| *raised == alarm).collect()
+            }
             // etcd has a kind of alarm that is none, and does nothing with it.
             (AlarmAction::Activate | AlarmAction::Deactivate, None) => Vec::new(),
         };
@@ -59,7 +61,7 @@ impl Alarms {
 
     /// Whether this one is raised.
     pub(crate) fn is_raised(&self, alarm: AlarmMember) -> bool {
-        self.0.contains(&alarm)
+        self.0.binary_search(&alarm).is_ok()
     }
 
     /// All, in etcd's words.

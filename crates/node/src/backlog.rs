@@ -7,7 +7,8 @@
 //!  small answer of another session ────────────────────────────────►
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use litemap::LiteMap;
+use std::collections::VecDeque;
 
 use api::frame::Frame;
 use api::limits::PIECE_BYTES;
@@ -24,25 +25,25 @@ const TURN_BYTES: usize = PIECE_BYTES;
 #[derive(Default)]
 pub(crate) struct Backlog {
     /// Links that take nothing large for now.
-    full: BTreeSet<LinkId>,
+    full: LiteMap<LinkId, ()>,
     /// Bytes given out in this turn.
-    given: BTreeMap<Origin, usize>,
+    given: LiteMap<Origin, usize>,
     /// Frames that wait, each with its session. Invariant: none without a frame.
-    waiting: BTreeMap<LinkId, VecDeque<(u64, Vec<u8>)>>,
+    waiting: LiteMap<LinkId, VecDeque<(u64, Vec<u8>)>>,
 }
 
 impl Backlog {
     /// The link has become full, or has room again.
     pub(crate) fn hold(&mut self, link: LinkId, full: bool) {
         match full {
-            true => self.full.insert(link),
+            true => self.full.insert(link, ()),
             false => self.full.remove(&link),
         };
     }
 
     /// Clients there get nothing large for now.
     pub(crate) fn is_held(&self, origin: Origin) -> bool {
-        matches!(origin, Origin::Link(link) if self.full.contains(&link))
+        matches!(origin, Origin::Link(link) if self.full.contains_key(&link))
     }
 
     /// Clients there may be given one more answer, of any size.
@@ -78,7 +79,7 @@ impl Backlog {
 
     fn release_some(&mut self, link: LinkId) -> Vec<Output> {
         let mut out = Vec::new();
-        while !self.full.contains(&link)
+        while !self.full.contains_key(&link)
             && self.given.get(&Origin::Link(link)).is_none_or(|given| *given < TURN_BYTES)
             && let Some(frame) = self.next(link)
         {

@@ -9,7 +9,7 @@
 //!  slot 5  Stored      which generation of the store is current, and where the log begins
 //! ```
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 use api::frame::{Presence, decode_body, encode_body};
 use api::identity::{Boot, ClusterId, Formation, Incarnation, RaftId};
@@ -81,14 +81,14 @@ pub(crate) struct Stored {
 pub(crate) struct Identity {
     names: Names,
     boots: Boots,
-    sightings: BTreeMap<String, Sighting>,
+    sightings: LiteMap<String, Sighting>,
 }
 
 impl Identity {
     /// Reads the directory, or begins a new one, and counts this run.
     pub(crate) fn open(
         config: &Config,
-        slots: &BTreeMap<u8, Bytes>,
+        slots: &LiteMap<u8, Bytes>,
     ) -> Result<(Self, Vec<Record>), StartError> {
         let names = match read(slots, slot::IDENTITY)? {
             Some(names) => names,
@@ -202,7 +202,7 @@ impl Boots {
 }
 
 /// Which generation of the store the log names, and where the log begins.
-pub(crate) fn stored(slots: &BTreeMap<u8, Bytes>) -> Result<Option<Stored>, StartError> {
+pub(crate) fn stored(slots: &LiteMap<u8, Bytes>) -> Result<Option<Stored>, StartError> {
     read(slots, slot::STORED)
 }
 
@@ -258,7 +258,7 @@ fn check_names(config: &Config, names: &Names) -> Result<(), StartError> {
 }
 
 fn read<T: serde::de::DeserializeOwned>(
-    slots: &BTreeMap<u8, Bytes>,
+    slots: &LiteMap<u8, Bytes>,
     slot: u8,
 ) -> Result<Option<T>, StartError> {
     let Some(bytes) = slots.get(&slot) else { return Ok(None) };

@@ -271,7 +271,7 @@ impl Node {
                 self.mover.next = Next::None;
                 self.drop_incoming();
             }
-            (kind, done) => self.halt(format!("the host did {done:?} when it was to {kind:?}")),
+            _ => self.halt("the host did another job than it was given".into()),
         }
     }
 

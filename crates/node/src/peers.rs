@@ -9,7 +9,7 @@
 //! A peer's name may be met in several runs at once: an original and its copy, or a run that is
 //! not yet known to be gone. At most one of them is the partner.
 
-use std::collections::BTreeMap;
+use litemap::LiteMap;
 
 use api::frame::{Frame, PeerBody, Presence, Route, encode_body};
 use api::identity::{Boot, ClusterId, RaftId};
@@ -63,10 +63,10 @@ struct Traffic {
 pub(crate) struct Peer {
     /// Its raft id, once the cluster has formed.
     pub(crate) raft: Option<RaftId>,
-    pub(crate) meetings: BTreeMap<Boot, Meeting>,
+    pub(crate) meetings: LiteMap<Boot, Meeting>,
     pub(crate) partner: Option<Partner>,
     /// By run. An older run than the newest sighted is never accepted again, so old ones go.
-    traffic: BTreeMap<Boot, Traffic>,
+    traffic: LiteMap<Boot, Traffic>,
 }
 
 impl Peer {
@@ -95,16 +95,16 @@ struct Link {
 
 /// All other members, and the links to them.
 pub(crate) struct Peers {
-    links: BTreeMap<LinkId, Link>,
-    pub(crate) by_name: BTreeMap<String, Peer>,
-    names: BTreeMap<RaftId, String>,
+    links: LiteMap<LinkId, Link>,
+    pub(crate) by_name: LiteMap<String, Peer>,
+    names: LiteMap<RaftId, String>,
     seed: Seed,
 }
 
 impl Peers {
     pub(crate) fn new<'a>(names: impl Iterator<Item = &'a String>, seed: Seed) -> Self {
         let by_name = names.map(|name| (name.clone(), Peer::default())).collect();
-        Self { links: BTreeMap::new(), by_name, names: BTreeMap::new(), seed }
+        Self { links: LiteMap::new(), by_name, names: LiteMap::new(), seed }
     }
 
     /// The cluster has formed: names have raft ids now.
@@ -179,7 +179,7 @@ impl Peers {
     pub(crate) fn link_down(&mut self, link: LinkId) -> Vec<RaftId> {
         self.links.remove(&link);
         let mut lost = Vec::new();
-        for peer in self.by_name.values_mut() {
+        for peer in self.by_name.iter_mut().map(|(_, peer)| peer) {
             peer.meetings.retain(|_, meeting| meeting.link != link);
             let Some(partner) = peer.partner.as_mut().filter(|partner| partner.link == link) else {
                 continue;
@@ -207,7 +207,7 @@ impl Peers {
             return false;
         }
         while peer.meetings.len() >= MEETINGS {
-            peer.meetings.pop_first();
+            remove_first(&mut peer.meetings);
         }
         let meeting = Meeting {
             link,
@@ -267,7 +267,7 @@ impl Peers {
         peer.partner = Some(Partner { link: meeting.link, boot, accepts_us: meeting.accepts_us });
         peer.traffic.entry(boot).or_default();
         while peer.traffic.len() > MEETINGS {
-            peer.traffic.pop_first();
+            remove_first(&mut peer.traffic);
         }
     }
 
@@ -335,6 +335,14 @@ impl Peers {
             .iter()
             .map(|(name, peer)| PeerReport { name: name.clone(), link: state(peer) })
             .collect()
+    }
+}
+
+/// Forgets the oldest run.
+fn remove_first<T>(runs: &mut LiteMap<Boot, T>) {
+    if let Some((boot, _)) = runs.first() {
+        let boot = *boot;
+        runs.remove(&boot);
     }
 }
 

@@ -10,7 +10,7 @@
 //!                     etcdserver: request timed out
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, VecDeque};
 
 use api::identity::RaftId;
 use api::{Error, limits};
@@ -36,8 +36,11 @@ struct Proposal {
 pub(crate) struct Proposals {
     last: u64,
     waiting: BTreeMap<u64, Proposal>,
-    /// Invariant: exactly the keys of `waiting` with no `sent_in`.
-    unsent: BTreeSet<u64>,
+    /// Those that no leader has, in order, and perhaps some that are answered. Invariant: none
+    /// that waits with no `sent_in` is missing.
+    unsent: VecDeque<u64>,
+    /// The newest term of which an entry is applied: nothing that waits was sent in an older one.
+    term: u64,
     /// Invariant: the sum of the commands in `waiting`.
     bytes: usize,
 }
@@ -60,13 +63,17 @@ impl Proposals {
         let command = Command { id, op }.encode();
         self.bytes += command.len();
         self.waiting.insert(self.last, Proposal { caller, command, deadline, sent_in: None });
-        self.unsent.insert(self.last);
+        self.unsent.push_back(self.last);
         Ok(())
     }
 
     /// The next write that no leader has, to be sent to the leader of `term`.
-    pub(crate) fn next_unsent(&self) -> Option<(u64, &[u8])> {
-        let &sequence = self.unsent.first()?;
+    pub(crate) fn next_unsent(&mut self) -> Option<(u64, &[u8])> {
+        let unsent = |sequence: &u64| {
+            self.waiting.get(sequence).is_some_and(|proposal| proposal.sent_in.is_none())
+        };
+        while self.unsent.pop_front_if(|sequence| !unsent(sequence)).is_some() {}
+        let &sequence = self.unsent.front()?;
         Some((sequence, &self.waiting.get(&sequence)?.command))
     }
 
@@ -74,7 +81,6 @@ impl Proposals {
     pub(crate) fn sent(&mut self, sequence: u64, term: u64) {
         if let Some(proposal) = self.waiting.get_mut(&sequence) {
             proposal.sent_in = Some(term);
-            self.unsent.remove(&sequence);
         }
     }
 
@@ -86,13 +92,17 @@ impl Proposals {
     /// An entry of this term is applied: what was sent in an earlier one and has not come before
     /// it is lost, and will be proposed again.
     pub(crate) fn term_applied(&mut self, term: u64) {
-        let again = u64::from(is(Broken::ProposedAgain));
-        for (&sequence, proposal) in &mut self.waiting {
-            if proposal.sent_in.is_some_and(|sent| sent < term + again) {
-                proposal.sent_in = None;
-                self.unsent.insert(sequence);
-            }
+        let again = is(Broken::ProposedAgain);
+        if term <= self.term && !again {
+            return;
         }
+        self.term = term;
+        let lost = |sent: u64| sent < term + u64::from(again);
+        for proposal in self.waiting.values_mut() {
+            proposal.sent_in.take_if(|sent| lost(*sent));
+        }
+        let unsent = self.waiting.iter().filter(|(_, proposal)| proposal.sent_in.is_none());
+        self.unsent = unsent.map(|(&sequence, _)| sequence).collect();
     }
 
     /// Entries were skipped by a snapshot: of what was sent nobody knows whether it is among them.
@@ -111,7 +121,6 @@ impl Proposals {
 
     fn remove(&mut self, sequence: u64) -> Option<Proposal> {
         let proposal = self.waiting.remove(&sequence)?;
-        self.unsent.remove(&sequence);
         self.bytes -= proposal.command.len();
         Some(proposal)
     }

@@ -515,8 +515,12 @@ impl RaftNode {
 
     /// Messages that may go, by recipient: raft's own order differs between 32 and 64 bits.
     pub(crate) fn take_messages(&mut self) -> Vec<Message> {
-        self.outbox.sort_by_key(|message| message.to);
-        std::mem::take(&mut self.outbox)
+        let mut messages = Vec::with_capacity(self.outbox.len());
+        // All go to members, who are in order.
+        for &member in &self.members {
+            messages.extend(self.outbox.extract_if(.., |message| message.to == member));
+        }
+        messages
     }
 
     fn vote_changed(&self, ready: &raft::Ready) -> bool {

@@ -9,7 +9,8 @@
 //!                                                                           ▼ answered
 //! ```
 
-use std::collections::{BTreeMap, VecDeque};
+use litemap::LiteMap;
+use std::collections::VecDeque;
 
 use api::frame::encode_body;
 use api::identity::RaftId;
@@ -50,7 +51,7 @@ pub(crate) struct Reads {
     /// Invariant: indexes do not fall.
     confirmed: VecDeque<(u64, Vec<Read>)>,
     /// By where their clients are.
-    ready: BTreeMap<Origin, VecDeque<Read>>,
+    ready: LiteMap<Origin, VecDeque<Read>>,
     /// Invariant: all reads above, together.
     count: usize,
     /// Invariant: the sum of their sizes.
@@ -164,7 +165,7 @@ impl Reads {
             attempt.reads.retain(&mut keep);
         }
         self.confirmed.iter_mut().for_each(|(_, reads)| reads.retain(&mut keep));
-        self.ready.values_mut().for_each(|reads| reads.retain(&mut keep));
+        self.ready.iter_mut().map(|(_, reads)| reads).for_each(|reads| reads.retain(&mut keep));
         self.ready.retain(|_, reads| !reads.is_empty());
         // An index that never comes must not hold back the reads that are confirmed after it.
         self.confirmed.retain(|(_, reads)| !reads.is_empty());

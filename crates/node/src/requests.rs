@@ -242,21 +242,20 @@ impl Node {
     fn member_list(&self, _request: &MemberListRequest) -> MemberListResponse {
         let Some(list) = self.identity.formation() else { return MemberListResponse::default() };
         let learner = |name: &String| self.config.learners.contains(name);
-        let mut members: Vec<Member> = list
-            .members
-            .iter()
-            .map(|member| {
-                let urls = self.config.urls.get(&member.name).cloned().unwrap_or_default();
-                Member {
-                    id: list.raft_id(member).0,
-                    name: member.name.clone(),
-                    peer_urls: urls.peer,
-                    client_urls: urls.client,
-                    is_learner: learner(&member.name),
-                }
-            })
-            .collect();
-        members.sort_by_key(|member| member.id);
+        let mut members: Vec<Member> = Vec::new();
+        for member in &list.members {
+            let urls = self.config.urls.get(&member.name).cloned().unwrap_or_default();
+            let id = list.raft_id(member).0;
+            let at = members.partition_point(|other| other.id < id);
+            let member = Member {
+                id,
+                name: member.name.clone(),
+                peer_urls: urls.peer,
+                client_urls: urls.client,
+                is_learner: learner(&member.name),
+            };
+            members.insert(at, member);
+        }
         MemberListResponse { members, ..MemberListResponse::default() }
     }
 

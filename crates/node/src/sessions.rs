@@ -1,10 +1,9 @@
 //! Clients: who asked, and how an answer gets back.
 
-use std::collections::BTreeMap;
-
 use api::frame::encode_body;
 use api::session::ServerMessage;
 use api::{Error, limits};
+use litemap::LiteMap;
 
 use crate::backlog::{Backlog, server};
 use crate::config::LinkId;
@@ -29,8 +28,8 @@ pub(crate) struct Caller {
 /// All clients. Inside of the node each has one number, wherever it is.
 #[derive(Default)]
 pub(crate) struct Sessions {
-    numbers: BTreeMap<(Origin, u64), u64>,
-    origins: BTreeMap<u64, (Origin, u64)>,
+    numbers: LiteMap<(Origin, u64), u64>,
+    origins: LiteMap<u64, (Origin, u64)>,
     last: u64,
     backlog: Backlog,
 }
@@ -61,16 +60,21 @@ impl Sessions {
     /// The link is gone, and with it its sessions.
     pub(crate) fn end_link(&mut self, link: LinkId) -> Vec<u64> {
         self.backlog.end_link(link);
-        let gone = (Origin::Link(link), 0)..=(Origin::Link(link), u64::MAX);
-        let gone: Vec<u64> = self.numbers.range(gone).map(|((_, session), _)| *session).collect();
+        let gone: Vec<u64> = self.of_link(link).map(|(session, _)| session).collect();
         gone.iter().filter_map(|&session| self.end(Origin::Link(link), session)).collect()
+    }
+
+    /// The sessions of a link, each with its number.
+    fn of_link(&self, link: LinkId) -> impl Iterator<Item = (u64, u64)> {
+        let of = move |origin: Origin| origin == Origin::Link(link);
+        let sessions = self.numbers.iter().filter(move |((origin, _), _)| of(*origin));
+        sessions.map(|((_, session), number)| (*session, *number))
     }
 
     /// The link has become full, or has room again. The numbers of its sessions.
     pub(crate) fn hold(&mut self, link: LinkId, full: bool) -> Vec<u64> {
         self.backlog.hold(link, full);
-        let sessions = (Origin::Link(link), 0)..=(Origin::Link(link), u64::MAX);
-        self.numbers.range(sessions).map(|(_, number)| *number).collect()
+        self.of_link(link).map(|(_, number)| number).collect()
     }
 
     /// Whether clients there get nothing large for now.

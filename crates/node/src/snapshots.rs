@@ -5,7 +5,8 @@
 //! acknowledges entries at its index or above. At the follower raft hears of it when all of it is
 //! there, checked and safe.
 
-use std::collections::{BTreeMap, VecDeque};
+use litemap::LiteMap;
+use std::collections::VecDeque;
 
 use api::frame::PeerBody;
 use api::identity::RaftId;
@@ -79,7 +80,7 @@ enum Stage {
 #[derive(Default)]
 pub(crate) struct Snapshots {
     last_id: u64,
-    outgoing: BTreeMap<u64, Outgoing>,
+    outgoing: LiteMap<u64, Outgoing>,
     incoming: Option<Incoming>,
 }
 

@@ -9,59 +9,66 @@
 //!  [a, c)             ""
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use api::Bytes;
+use litemap::LiteMap;
 
 use crate::span::Span;
 
 /// Watches by the keys that they are about.
 #[derive(Clone, Debug)]
 pub(crate) struct Lookup<W> {
-    keys: BTreeMap<Bytes, BTreeSet<W>>,
-    /// By common prefix. Invariant: no empty map or set.
-    ranges: BTreeMap<Bytes, BTreeMap<Span, BTreeSet<W>>>,
+    keys: Files<W>,
+    ranges: Files<W>,
     /// How many prefixes in `ranges` have each length.
-    lengths: BTreeMap<usize, usize>,
+    lengths: LiteMap<usize, usize>,
 }
+
+/// Watches by what they are filed under, and by their span; those of a span in order.
+///
+/// Invariant: no file and no list is empty.
+type Files<W> = BTreeMap<Bytes, LiteMap<Span, Vec<W>>>;
 
 impl<W> Default for Lookup<W> {
     fn default() -> Self {
-        Self { keys: BTreeMap::new(), ranges: BTreeMap::new(), lengths: BTreeMap::new() }
+        Self { keys: Files::new(), ranges: Files::new(), lengths: LiteMap::new() }
     }
 }
 
 impl<W: Copy + Ord> Lookup<W> {
     /// Adds a watch.
     pub(crate) fn insert(&mut self, span: &Span, watch: W) {
-        if let Span::Key(key) = span {
-            self.keys.entry(key.clone()).or_default().insert(watch);
-            return;
+        let (files, name) = match span {
+            Span::Key(key) => (&mut self.keys, key.clone()),
+            span => {
+                let prefix = Bytes::copy_from_slice(span.common_prefix());
+                if !self.ranges.contains_key(&prefix) {
+                    *self.lengths.entry(prefix.len()).or_default() += 1;
+                }
+                (&mut self.ranges, prefix)
+            }
+        };
+        let file = files.entry(name).or_default();
+        let list = file.entry(span.clone()).or_default();
+        if let Err(at) = list.binary_search(&watch) {
+            list.insert(at, watch);
         }
-        let prefix = Bytes::copy_from_slice(span.common_prefix());
-        if !self.ranges.contains_key(&prefix) {
-            *self.lengths.entry(prefix.len()).or_default() += 1;
-        }
-        let spans = self.ranges.entry(prefix).or_default();
-        spans.entry(span.clone()).or_default().insert(watch);
     }
 
     /// Removes a watch that was added with this span.
     pub(crate) fn remove(&mut self, span: &Span, watch: W) {
         if let Span::Key(key) = span {
-            remove_from(&mut self.keys, key.as_ref(), watch);
+            remove_from(&mut self.keys, key, span, watch);
             return;
         }
         let prefix = span.common_prefix();
-        let Some(spans) = self.ranges.get_mut(prefix) else { return };
-        remove_from(spans, span, watch);
-        if spans.is_empty() {
-            self.ranges.remove(prefix);
-            if let Some(count) = self.lengths.get_mut(&prefix.len()) {
-                *count -= 1;
-                if *count == 0 {
-                    self.lengths.remove(&prefix.len());
-                }
+        if remove_from(&mut self.ranges, prefix, span, watch)
+            && let Some(count) = self.lengths.get_mut(&prefix.len())
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.lengths.remove(&prefix.len());
             }
         }
     }
@@ -69,9 +76,9 @@ impl<W: Copy + Ord> Lookup<W> {
     /// The watches that `key` concerns, each once.
     pub(crate) fn matching(&self, key: &[u8]) -> impl Iterator<Item = W> {
         let prefixes = self.lengths.keys().map_while(|len| key.get(..*len));
-        let spans = prefixes.filter_map(|prefix| self.ranges.get(prefix)).flatten();
-        let ranges = spans.filter(|(span, _)| span.contains(key)).flat_map(|(_, set)| set);
-        self.keys.get(key).into_iter().flatten().chain(ranges).copied()
+        let ranges = prefixes.filter_map(|prefix| self.ranges.get(prefix));
+        let spans = self.keys.get(key).into_iter().chain(ranges).flat_map(LiteMap::iter);
+        spans.filter(|(span, _)| span.contains(key)).flat_map(|(_, list)| list).copied()
     }
 
     /// Takes all watches out.
@@ -80,19 +87,20 @@ impl<W: Copy + Ord> Lookup<W> {
     }
 }
 
-/// Removes from a map of sets, and the set if it was the last.
-fn remove_from<K, Q, W>(map: &mut BTreeMap<K, BTreeSet<W>>, key: &Q, watch: W)
-where
-    K: std::borrow::Borrow<Q> + Ord,
-    Q: Ord + ?Sized,
-    W: Ord,
-{
-    if let Some(set) = map.get_mut(key) {
-        set.remove(&watch);
-        if set.is_empty() {
-            map.remove(key);
+/// Removes a watch, and its file if it was the last in it: true then.
+fn remove_from<W: Ord>(files: &mut Files<W>, name: &[u8], span: &Span, watch: W) -> bool {
+    let Some(file) = files.get_mut(name) else { return false };
+    if let Some(list) = file.get_mut(span) {
+        list.retain(|other| *other != watch);
+        if list.is_empty() {
+            file.remove(span);
         }
     }
+    if !file.is_empty() {
+        return false;
+    }
+    files.remove(name);
+    true
 }
 
 #[cfg(test)]

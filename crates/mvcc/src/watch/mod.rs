@@ -23,6 +23,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use api::watch::{Event, WatchResponse};
 use api::{Result, limits};
+use litemap::LiteMap;
 
 use crate::span::Span;
 use crate::store::{Store, header};
@@ -90,7 +91,7 @@ pub struct Step {
 /// All watches of one member.
 #[derive(Clone, Debug)]
 pub struct Watchers {
-    sessions: BTreeMap<u64, Session>,
+    sessions: LiteMap<u64, Session>,
     /// Invariant: the number of watches in `sessions`.
     count: usize,
     /// Synced watches, by key.
@@ -109,7 +110,7 @@ impl Watchers {
     /// No watches, over a store as it is now.
     pub fn new(store: &Store) -> Self {
         Self {
-            sessions: BTreeMap::new(),
+            sessions: LiteMap::new(),
             count: 0,
             synced: Lookup::default(),
             behind: BTreeSet::new(),
