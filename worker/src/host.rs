@@ -28,6 +28,10 @@ extern "C" {
     #[wasm_bindgen(method, js_name = wantSync)]
     pub(crate) fn want_sync(this: &Host);
 
+    /// There is a job: call `work` once nothing else is to be done.
+    #[wasm_bindgen(method, js_name = wantWork)]
+    pub(crate) fn want_work(this: &Host);
+
     /// The member has left in order.
     #[wasm_bindgen(method)]
     pub(crate) fn left(this: &Host);

@@ -1,15 +1,31 @@
-//! One member: a node, its log, and the host around them.
+//! One member: a node, its log and store, and the host around them.
 
 use api::report::MemberReport;
 use node::{Input, LinkId, LinkKind, Node, Output};
 use serde::Serialize;
-use storage::{Log, LogError, Options as LogOptions};
+use storage::{Journal, Keeper, KeeperOptions, LogOptions, Opened, Progress};
 use wasm_bindgen::prelude::*;
 
 use crate::config::{Options, random};
 use crate::disk::Disk;
 use crate::host::Host;
 use crate::panic;
+
+/// A step of a job must hold up nobody: 50 ms are the most that a call may take.
+const STEP_ROWS: usize = 200;
+const JOB_STEPS: usize = 4;
+
+/// What comes of a step of a job.
+#[wasm_bindgen]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// There is nothing more to do.
+    Done,
+    /// There is: call `work` again, after what else there is.
+    More,
+    /// There is, once the file that was asked for last is open.
+    Waiting,
+}
 
 /// The one link that a host in JavaScript has: to its relay.
 const RELAY: LinkId = 0;
@@ -18,9 +34,10 @@ const RELAY: LinkId = 0;
 #[wasm_bindgen]
 pub struct Member {
     node: Node,
-    log: Log<Disk>,
+    journal: Journal<Disk>,
+    keeper: Keeper<Disk>,
     host: Host,
-    /// The last batch that is written, and the last one that is synced.
+    /// The last batch that is written, or waits for room, and the last one that is synced.
     written: u64,
     synced: u64,
 }
@@ -29,16 +46,21 @@ pub struct Member {
 impl Member {
     /// Starts the member that `options` names on its disk. Throws in words if that cannot be.
     #[wasm_bindgen(constructor)]
-    pub fn new(options: JsValue, disk: &Disk, host: Host, now: f64) -> Result<Self, JsError> {
+    pub fn new(options: &Options, disk: &Disk, host: Host, now: f64) -> Result<Self, JsError> {
         panic::keep_text();
-        let options: Options = serde_wasm_bindgen::from_value(options)
-            .map_err(|error| JsError::new(&format!("the member's options are wrong: {error}")))?;
         let config = options.config().map_err(|error| JsError::new(&error))?;
         let log_id = random().map_err(|error| JsError::new(&error))?;
-        let (log, recovered) = Log::open(disk.clone(), LogOptions::new(log_id))?;
-        let node = Node::new(config, millis(now), &recovered)?;
+        let keeper = KeeperOptions {
+            cache_bytes: options.cache_bytes(),
+            step_rows: STEP_ROWS,
+            job_steps: JOB_STEPS,
+        };
+        let log = LogOptions::new(log_id);
+        let opened = Opened::open(disk.clone(), log, keeper, node::generation)?;
+        let Opened { journal, keeper, recovered, base } = opened;
+        let node = Node::new(config, millis(now), &recovered, base)?;
         let last = recovered.next - 1;
-        let mut member = Self { node, log, host, written: last, synced: last };
+        let mut member = Self { node, journal, keeper, host, written: last, synced: last };
         member.drain(now);
         Ok(member)
     }
@@ -81,17 +103,42 @@ impl Member {
         self.handle(now, Input::Leave);
     }
 
-    /// Makes all that is written durable, with one flush.
-    pub fn sync(&mut self, now: f64) {
+    /// Makes all that is written durable, with one flush. True if some of it waits for room: call
+    /// again in a while.
+    pub fn sync(&mut self, now: f64) -> bool {
         if self.synced == self.written {
-            return;
+            return false;
         }
-        match self.log.sync() {
+        match self.journal.sync() {
             Ok(number) => {
-                self.synced = number;
-                self.handle(now, Input::Persisted { number });
+                self.tell_room(now);
+                if number > self.synced {
+                    self.synced = number;
+                    self.handle(now, Input::Persisted { number });
+                }
             }
-            Err(error) => self.fail(&error),
+            Err(error) => self.fail(&error.to_string()),
+        }
+        self.journal.waits()
+    }
+
+    /// Does a step of what is to be done beside all else.
+    pub fn work(&mut self, now: f64) -> Work {
+        if !self.keeper.is_busy() {
+            return Work::Done;
+        }
+        match self.keeper.step() {
+            Ok(Progress::Done(done)) => {
+                self.handle(now, Input::Done(done));
+                // What comes next has asked for itself.
+                Work::Done
+            }
+            Ok(Progress::More) => Work::More,
+            Ok(Progress::Waiting) => Work::Waiting,
+            Err(error) => {
+                self.fail(&error.to_string());
+                Work::Done
+            }
         }
     }
 
@@ -117,10 +164,17 @@ impl Member {
                         self.node.handle(millis(now), Input::LinkFull { link });
                     }
                 }
-                Output::Persist(batch) => match self.log.append(&batch) {
-                    Ok(()) => self.written = batch.number,
-                    Err(error) => return self.fail(&error),
-                },
+                Output::Persist(batch) => {
+                    self.written = batch.number;
+                    if let Err(error) = self.journal.append(batch) {
+                        return self.fail(&error.to_string());
+                    }
+                    self.tell_room(now);
+                }
+                Output::Job(job) => {
+                    self.keeper.begin(job);
+                    self.host.want_work();
+                }
                 Output::Reply { session, body } => self.host.reply(session as f64, body),
                 Output::Report(report) => self.host.report(to_js(&report)),
                 Output::Formed(cluster) => self.host.formed(cluster.0),
@@ -135,9 +189,16 @@ impl Member {
         }
     }
 
+    /// Tells the node how its log stands for room, if that is news.
+    fn tell_room(&mut self, now: f64) {
+        if let Some(room) = self.journal.room() {
+            self.node.handle(millis(now), Input::Room { bytes: room.bytes, low: room.low });
+        }
+    }
+
     /// What cannot be written cannot be promised: the member stops, and reveals nothing of it.
-    fn fail(&mut self, error: &LogError) {
-        self.host.halted(error.to_string());
+    fn fail(&mut self, reason: &str) {
+        self.host.halted(reason.into());
     }
 }
 

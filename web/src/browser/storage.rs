@@ -2,7 +2,7 @@
 //! read and write.
 //!
 //! ```text
-//!  kvorum/<cluster>/<member>/log
+//!  kvorum/<cluster>/<member>/log-00000001, store-00000001 …
 //!  kvorum/<cluster>/<member>/cluster-<id in hex>     empty; there once the member has formed
 //! ```
 
