@@ -115,7 +115,9 @@ scene('bytes that are no frames cost one connection', async (stage) => {
   const frames = {
     text: [4001, "'hello'"],
     nothing: [4001, 'new Uint8Array(0)'],
-    noise: [4001, 'new Uint8Array(512).fill(255).fill(1, 0, 1)'],
+    // The first byte is the version of the wire: `FRAME_VERSION` of crates/api.
+    noise: [4001, 'new Uint8Array(512).fill(255).fill(2, 0, 1)'],
+    'another version': [4005, 'new Uint8Array(512).fill(255)'],
     'too large': [4002, 'new Uint8Array(5 * 1024 * 1024).fill(1)'],
   };
   for (const [name, [code, frame]] of Object.entries(frames)) {
