@@ -116,7 +116,7 @@ scene('bytes that are no frames cost one connection', async (stage) => {
     text: [4001, "'hello'"],
     nothing: [4001, 'new Uint8Array(0)'],
     // The first byte is the version of the wire: `FRAME_VERSION` of crates/api.
-    noise: [4001, 'new Uint8Array(512).fill(255).fill(2, 0, 1)'],
+    noise: [4001, 'new Uint8Array(512).fill(255).fill(3, 0, 1)'],
     'another version': [4005, 'new Uint8Array(512).fill(255)'],
     'too large': [4002, 'new Uint8Array(5 * 1024 * 1024).fill(1)'],
   };

@@ -27,7 +27,7 @@ use crate::limits;
 use crate::report::MemberReport;
 
 /// Raised whenever a frame's meaning changes. Ends that differ do not talk.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 
 /// One frame. Bodies are borrowed: what is only passed on is not copied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -250,6 +250,8 @@ pub struct Hello {
     pub me: Presence,
     /// The run that is meant, if the sender knows one: an original and its copy share a name.
     pub to: Option<Boot>,
+    /// Where clients reach the sender, for the list of members; empty in a tab.
+    pub client_urls: Vec<String>,
     /// The sender's last log index. A directory that was rolled back gives itself away by it.
     pub last_index: u64,
     /// To be answered.

@@ -25,3 +25,8 @@ pub mod watch;
 
 pub use bytes::Bytes;
 pub use error::{Code, Error, Result};
+
+/// The etcd whose API and behaviour this is.
+pub const ETCD_VERSION: &str = "3.7.3";
+/// The version that a cluster of such members has: its minor version.
+pub const ETCD_CLUSTER_VERSION: &str = "3.7.0";

@@ -212,11 +212,31 @@ async fn members_and_their_state_are_shown() {
     let mut names: Vec<&str> = list.iter().map(|member| member.name.as_str()).collect();
     names.sort_unstable();
     assert_eq!(names, ["1", "2", "3"]);
+    // Members without an address of their own are reached by way of the hub.
+    assert!(list.iter().all(|m| m.client_ur_ls == [format!("http://{}", hub.address())]));
     let status = MaintenanceClient::new(channel).status(pb::StatusRequest {}).await;
     let status = status.expect("answers").into_inner();
     let leads = &members[leader(&members).await];
     assert_eq!(status.leader, leads.report().expect("it runs").raft.expect("formed").0);
     assert!(status.raft_term > 0 && status.raft_applied_index > 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn probes_are_answered_as_etcd_answers_them() {
+    let hub = Hub::start().await;
+    let answer = hub.get("/health", &[]).await;
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert!(answer.contains("\"health\":\"false\",\"reason\":\"RANGE ERROR:"), "{answer}");
+    let _members = cluster(&hub).await;
+    for path in ["/health", "/health?serializable=true", "/health?exclude=NOSPACE"] {
+        let answer = hub.get(path, &[]).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+        assert!(answer.contains("content-type: application/json"), "{answer}");
+        assert!(answer.ends_with("{\"health\":\"true\",\"reason\":\"\"}"), "{answer}");
+    }
+    let answer = hub.get("/version", &[]).await;
+    let versions = "{\"etcdcluster\":\"3.7.0\",\"etcdserver\":\"3.7.3\"}";
+    assert!(answer.ends_with(versions), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -96,6 +96,7 @@ async fn a_port_in_use_is_named() {
     let said = said(other.path());
     assert!(said.contains(&format!("port {}", hub.port)), "{said}");
     assert!(said.contains("--listen-client-urls"), "{said}");
+    assert!(!other.path().join("data").exists(), "nothing is left behind");
 }
 
 #[tokio::test]

@@ -325,3 +325,19 @@ impl Random {
         (self.0 >> 33) % end
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_member_tells_where_all_of_them_are_reached() {
+    let servers = three().await;
+    let mut expected: Vec<String> =
+        servers.iter().map(|server| format!("http://{}", server.address())).collect();
+    expected.sort_unstable();
+    for server in &servers {
+        let request = pb::MemberListRequest { linearizable: false };
+        let mut client = ClusterClient::new(server.channel());
+        let list = client.member_list(request).await.expect("lists").into_inner();
+        let mut urls: Vec<String> = list.members.into_iter().flat_map(|m| m.client_ur_ls).collect();
+        urls.sort_unstable();
+        assert_eq!(urls, expected);
+    }
+}

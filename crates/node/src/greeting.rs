@@ -25,6 +25,9 @@ const RETRY_MS: u64 = 300;
 /// open again, its ends should not be strangers for seconds.
 const RETRY_DOUBLES: u32 = 3;
 
+/// Addresses of one member that are kept; a list of more is left out.
+const URLS: usize = 16;
+
 /// What the node must do after a hello.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -59,6 +62,7 @@ pub(crate) struct Greeting<'a> {
     pub(crate) token: &'a str,
     /// All initial names, in order.
     pub(crate) initial: &'a [String],
+    pub(crate) client_urls: &'a [String],
     pub(crate) last_index: u64,
     pub(crate) identity: &'a mut Identity,
     pub(crate) peers: &'a mut Peers,
@@ -82,6 +86,7 @@ impl Greeting<'_> {
             token: self.token.to_string(),
             me: self.identity.presence(),
             to: Some(boot),
+            client_urls: self.client_urls.to_vec(),
             last_index: self.last_index,
             challenge: meeting.challenge,
             seen_counter: seen.counter,
@@ -230,6 +235,9 @@ impl Greeting<'_> {
             return vec![self.refuse(link, &hello.me, &reason)];
         }
         let Some(peer) = self.peers.by_name.get_mut(&name) else { return Vec::new() };
+        if hello.client_urls.len() <= URLS {
+            peer.client_urls.clone_from(&hello.client_urls);
+        }
         let accepted = peer.partner.as_ref().is_some_and(|partner| partner.boot == boot);
         let Some(meeting) = peer.meetings.get_mut(&boot) else { return Vec::new() };
         let fresh = hello.answer.is_some_and(|answer| answer.challenge == meeting.challenge);

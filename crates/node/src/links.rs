@@ -275,6 +275,7 @@ impl Node {
             cluster: &self.config.cluster,
             token: &self.config.token,
             initial: &self.config.initial,
+            client_urls: self.config.urls.get(&self.config.name).map_or(&[], |urls| &urls.client),
             last_index: self.raft.as_ref().map_or(0, RaftNode::last_index),
             identity: &mut self.identity,
             peers: &mut self.peers,

@@ -63,6 +63,8 @@ struct Traffic {
 pub(crate) struct Peer {
     /// Its raft id, once the cluster has formed.
     pub(crate) raft: Option<RaftId>,
+    /// Where clients reach it, as it has said last; nothing before it was met.
+    pub(crate) client_urls: Vec<String>,
     pub(crate) meetings: LiteMap<Boot, Meeting>,
     pub(crate) partner: Option<Partner>,
     /// By run. An older run than the newest sighted is never accepted again, so old ones go.

@@ -8,7 +8,7 @@ use api::limits;
 use api::maintenance::HashKvResponse;
 use api::session::{ClientMessage, Request, Response, ServerMessage};
 use api::watch::WatchRequest;
-use api::{Error, Result};
+use api::{ETCD_VERSION, Error, Result};
 use mvcc::{Reading, check};
 
 use crate::broken::{Broken, is};
@@ -18,9 +18,6 @@ use crate::node::{Node, State, by_size};
 use crate::raft_node::RaftNode;
 use crate::read::Read;
 use crate::sessions::{Caller, Origin, deliver_to};
-
-/// The etcd whose behaviour this is.
-const VERSION: &str = "3.7.3";
 
 impl Node {
     pub(crate) fn host_client(&mut self, session: u64, body: &[u8]) {
@@ -245,13 +242,14 @@ impl Node {
         let mut members: Vec<Member> = Vec::new();
         for member in &list.members {
             let urls = self.config.urls.get(&member.name).cloned().unwrap_or_default();
+            let peer = self.peers.by_name.get(&member.name);
             let id = list.raft_id(member).0;
             let at = members.partition_point(|other| other.id < id);
             let member = Member {
                 id,
                 name: member.name.clone(),
                 peer_urls: urls.peer,
-                client_urls: urls.client,
+                client_urls: peer.map_or(urls.client, |peer| peer.client_urls.clone()),
                 is_learner: learner(&member.name),
             };
             members.insert(at, member);
@@ -264,7 +262,7 @@ impl Node {
         let in_use = i64::try_from(store.bytes()).unwrap_or(i64::MAX);
         let size = store.base().map_or(0, |base| i64::try_from(base.size()).unwrap_or(i64::MAX));
         let mut status = StatusResponse {
-            version: VERSION.into(),
+            version: ETCD_VERSION.into(),
             db_size: size.max(in_use),
             db_size_in_use: in_use,
             // None is the largest number here, and 0 there.

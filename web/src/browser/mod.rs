@@ -4,6 +4,7 @@ pub(crate) mod bell;
 pub(crate) mod build;
 pub(crate) mod channel;
 pub(crate) mod clipboard;
+pub(crate) mod files;
 pub(crate) mod js;
 pub(crate) mod locks;
 pub(crate) mod socket;

@@ -13,7 +13,9 @@
 //! [`Page`] is a handle: copies are the same page. What decides is in [`rules`](crate::rules).
 
 mod deleted;
+mod export;
 mod hub;
+mod import;
 mod keys;
 mod locks;
 mod members;
@@ -36,11 +38,13 @@ use crate::rules::card::{self, Card, Facts, State};
 use crate::rules::life::{Life, Storage};
 use crate::rules::native;
 use crate::rules::notice::{self, Notice, Situation};
-use crate::rules::plan::{Binding, Directories};
+use crate::rules::plan::{self, Binding, Directories};
 use crate::rules::source::Source;
 use crate::rules::title::Here;
 
 pub(crate) use deleted::Deleted;
+pub(crate) use export::Export;
+pub(crate) use import::Import;
 pub(crate) use keys::Keys;
 pub(crate) use requests::{Answer, PATIENCE};
 
@@ -200,6 +204,7 @@ impl Page {
             hub_down: link == Link::Down,
             in_memory: self.lives.with(|lives| lives.values().find_map(why_in_memory)),
             formed: self.cluster_id().is_some(),
+            older: self.directories.with(|all| plan::holds_an_older(all, self.binding.get())),
             cards: self.names().into_iter().map(|name| (name.clone(), self.card(&name))).collect(),
         })
     }

@@ -1,4 +1,4 @@
-//! *Start a new cluster here*: the cluster's name goes to a new cluster.
+//! The cluster's name goes to another cluster: a new one, the one that had it before, or none.
 //!
 //! ```text
 //!  page            hub                     other tabs of this browser
@@ -6,9 +6,10 @@
 //!   │── Rebind ───►│  refused while a member of the old cluster
 //!   │◄─ Rebound ───│  is connected from elsewhere
 //!   │── rebinding ────────────────────────►│ end their members
-//!   │ end own members, remove directories  │
+//!   │ end own members                      │
+//!   │ remove directories, unless `Back`    │
 //!   │── rebound, removed or not ──────────►│ load anew
-//!   │ take and start the members anew
+//!   │ take and start the members anew, unless `Wipe`
 //! ```
 
 use api::frame::Frame;
@@ -20,6 +21,7 @@ use wasm_bindgen_futures::JsFuture;
 use super::{Link, Page};
 use crate::browser::channel::Word;
 use crate::browser::{js, storage, time};
+use crate::rules::giving::Rebind;
 
 /// Ends the wait for the hub's answer: with nothing, or with why not.
 pub(super) type Asker = Function;
@@ -29,21 +31,26 @@ const REMOVALS: u32 = 30;
 const REMOVAL_PAUSE_MS: u32 = 100;
 
 impl Page {
-    /// Gives the name to a new cluster and starts it. The error is for the person who asked.
-    pub(crate) async fn start_new_cluster(self) -> Result<(), String> {
+    /// Gives the name away. The error is for the person who asked.
+    pub(crate) async fn rebind(self, to: Rebind) -> Result<(), String> {
         if let Some(why) = self.in_the_way().await {
             return Err(why);
         }
         self.ask_hub().await?;
         self.tell_tabs(&Word::Rebinding);
         drop(self.let_all_go());
-        let removed = self.remove_directories().await;
+        let removed = match to {
+            Rebind::Back => Ok(()),
+            Rebind::New | Rebind::Wipe => self.remove_directories().await,
+        };
         self.unbind();
         self.list_directories().await;
         // The other tabs have ended their members, so they go on from what is there, come what may.
         self.tell_tabs(&Word::Rebound);
         removed?;
-        self.start_members();
+        if to != Rebind::Wipe {
+            self.start_members();
+        }
         Ok(())
     }
 

@@ -1,5 +1,6 @@
 //! Requests and watches: one client whose link is a member of this page or the hub.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,8 +10,11 @@ use api::frame::Frame;
 use api::session::{Request, Response};
 use api::watch::{WatchCreateRequest, WatchResponse};
 use client::{CallId, Client, Input, Output, Patience, WatchId};
+use js_sys::Promise;
 use leptos::leptos_dom::helpers::TimeoutHandle;
 use leptos::prelude::*;
+use wasm_bindgen::JsValue;
+use wasm_bindgen_futures::JsFuture;
 
 use super::{Link, Page};
 use crate::browser::time;
@@ -59,6 +63,22 @@ impl Page {
         self.drive();
         // The page lives as long as its tab.
         call.expect("the page's state is never disposed of")
+    }
+
+    /// Asks, and waits for the answer.
+    pub(crate) async fn ask(self, request: &Request) -> Answer {
+        let slot = Rc::new(Cell::new(None));
+        let told = Promise::new(&mut |resolve, _| {
+            let slot = slot.clone();
+            self.call(request, PATIENCE, move |answer| {
+                slot.set(Some(answer));
+                // The function only resolves a promise.
+                let _ = resolve.call0(&JsValue::UNDEFINED);
+            });
+        });
+        // It is only ever resolved.
+        let _ = JsFuture::from(told).await;
+        slot.take().expect("the promise is resolved once the answer is there")
     }
 
     /// Nobody wants the answer any more.

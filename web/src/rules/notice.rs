@@ -21,7 +21,10 @@ pub enum Notice {
         awaited: Vec<String>,
     },
     /// The cluster's data is not in this browser, and it does not run elsewhere either.
-    Away,
+    Away {
+        /// Another cluster that had the name before is here.
+        older: bool,
+    },
     /// Too few members run.
     NoMajority {
         /// Those that do not.
@@ -44,6 +47,8 @@ pub struct Situation {
     pub in_memory: Option<String>,
     /// The cluster has formed.
     pub formed: bool,
+    /// This browser holds another cluster that had the name before.
+    pub older: bool,
     /// The cards, by name.
     pub cards: Vec<(String, Card)>,
 }
@@ -69,7 +74,7 @@ fn about_members(now: &Situation) -> Option<Notice> {
     let running = all.iter().filter(|(_, card)| card.state.runs()).count();
     let awaits = |card: &Card| matches!(card.state, State::Away | State::Lost);
     if running == 0 && all.iter().any(|(_, card)| card.state == State::Away) {
-        return Some(Notice::Away);
+        return Some(Notice::Away { older: now.older });
     }
     let missing = |what: &dyn Fn(&Card) -> bool| -> Vec<String> {
         all.iter().filter(|(_, card)| what(card)).map(|(name, _)| name.clone()).collect()
@@ -99,7 +104,10 @@ impl Notice {
             Self::HubDown => format!("The {} is not reachable.", source.name()),
             Self::InMemory(_) => "The members of this page live in memory.".into(),
             Self::Forming { awaited } => format!("Waiting for {}.", text::members(awaited)),
-            Self::Away => "The data of this cluster is not in this browser.".into(),
+            Self::Away { older: false } => {
+                "The data of this cluster is not in this browser.".into()
+            }
+            Self::Away { older: true } => "The name went to another cluster.".into(),
             Self::NoMajority { missing, .. } => {
                 let verb = if missing.len() == 1 { "is" } else { "are" };
                 let who = text::sentence(&text::members(missing));
@@ -131,8 +139,11 @@ impl Notice {
             Self::Forming { .. } => {
                 "A new cluster serves once all its members have been up together.".into()
             }
-            Self::Away => "It may be in another browser, or it was in a private window that is \
-                closed, or the site's data was cleared."
+            Self::Away { older: false } => "It may be in another browser, or it was in a private \
+                window that is closed, or the site's data was cleared."
+                .into(),
+            Self::Away { older: true } => "It was started in another browser, or in a private \
+                window. This browser still holds the cluster that had the name before."
                 .into(),
             Self::NoMajority { readable: true, .. } => "Writes and ordinary reads fail until more \
                 members run. Reads marked serializable still work: they show one member's own copy."
@@ -204,7 +215,10 @@ mod tests {
 
     #[test]
     fn data_elsewhere_matters_only_when_the_cluster_does_not_run() {
-        assert_eq!(notices(&with([State::Away; 3])), [Notice::Away]);
+        let mut away = with([State::Away; 3]);
+        assert_eq!(notices(&away), [Notice::Away { older: false }]);
+        away.older = true;
+        assert_eq!(notices(&away), [Notice::Away { older: true }]);
         let running = with([State::Leader, State::Follower, State::Away]);
         assert_eq!(notices(&running), []);
     }

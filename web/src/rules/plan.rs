@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use api::identity::ClusterId;
 
+use crate::rules::address::MEMBERS;
 use crate::rules::text;
 
 /// This browser's directories under one cluster name, by member.
@@ -42,6 +43,14 @@ pub enum Verdict {
 /// A directory of this browser belongs to the cluster.
 pub fn holds_part_of(directories: &Directories, cluster: ClusterId) -> bool {
     directories.values().any(|d| d.clusters.contains(&cluster))
+}
+
+/// This browser holds another cluster that had the name before, enough of it to run again.
+pub fn holds_an_older(directories: &Directories, binding: Binding) -> bool {
+    let Binding::Bound(bound) = binding else { return false };
+    let clusters = || directories.values().flat_map(|directory| &directory.clusters);
+    let held = |cluster| clusters().filter(|held| **held == cluster).count();
+    clusters().any(|cluster| *cluster != bound && held(*cluster) > MEMBERS.len() / 2)
 }
 
 /// Decides about one member.
@@ -109,6 +118,17 @@ mod tests {
         for member in ["1", "2", "3"] {
             assert_eq!(verdict(member, Binding::Bound(OURS), &here), Verdict::Start);
         }
+    }
+
+    #[test]
+    fn an_older_cluster_can_come_back_if_a_majority_of_it_is_here() {
+        let older =
+            |members: &[(&str, ClusterId)]| holds_an_older(&formed(members), Binding::Bound(OURS));
+        assert!(older(&[("1", OTHER), ("3", OTHER)]));
+        assert!(!older(&[("1", OTHER)]));
+        assert!(!older(&[("1", OTHER), ("2", ClusterId(9)), ("3", OURS)]));
+        assert!(!older(&[("1", OURS), ("2", OURS), ("3", OURS)]));
+        assert!(!holds_an_older(&formed(&[("1", OTHER), ("2", OTHER)]), Binding::Free));
     }
 
     #[test]

@@ -32,6 +32,14 @@ pub fn members(names: &[String]) -> String {
     }
 }
 
+/// `1 key`, `12 keys`.
+pub fn keys(count: u64) -> String {
+    match count {
+        1 => "1 key".into(),
+        n => format!("{n} keys"),
+    }
+}
+
 /// A text that may be too long for a sentence.
 pub fn short(text: &str) -> String {
     match text.char_indices().nth(SHORT_CHARS) {

@@ -2,7 +2,8 @@
 
 use leptos::prelude::*;
 
-use super::dialog::{NewCluster, NewClusterDialog};
+use super::data::Data;
+use super::dialog::{Question, QuestionDialog};
 use super::first_minute::FirstMinute;
 use super::header::Header;
 use super::keys::KeysPanel;
@@ -29,7 +30,7 @@ fn Cluster(address: Address, source: Source) -> impl IntoView {
     let title = Memo::new(move |_| title::title(&cluster, &page.here()));
     Effect::new(move |_| title.with(|title| document().set_title(title)));
     provide_context(page);
-    provide_context(NewCluster::default());
+    provide_context(Question::default());
     view! {
         <Header/>
         <main>
@@ -37,9 +38,10 @@ fn Cluster(address: Address, source: Source) -> impl IntoView {
             <Members/>
             <FirstMinute/>
             <KeysPanel/>
+            <Data/>
         </main>
         <Show when=move || source == Source::Hub>
-            <NewClusterDialog/>
+            <QuestionDialog/>
         </Show>
     }
 }

@@ -4,9 +4,10 @@ use api::report::{LinkState, MemberReport, PeerReport};
 use leptos::prelude::*;
 
 use super::app::page;
-use super::dialog::NewCluster;
+use super::dialog::Question;
 use crate::page::Page;
 use crate::rules::card::{self, Card, Place, State};
+use crate::rules::giving::Rebind;
 use crate::rules::life::Life;
 use crate::rules::source::Source;
 use crate::rules::text;
@@ -134,7 +135,7 @@ fn link_words(link: LinkState) -> (&'static str, &'static str) {
 #[component]
 fn Actions(name: String, heading: String, card: Memo<Card>) -> impl IntoView {
     let page = page();
-    let new_cluster = expect_context::<NewCluster>();
+    let question = expect_context::<Question>();
     let address = page.address();
     let moves = address.member.as_deref() != Some(&name);
     let own_tab = address.of_member(&name);
@@ -147,7 +148,7 @@ fn Actions(name: String, heading: String, card: Memo<Card>) -> impl IntoView {
                     <button
                         type="button"
                         aria-describedby=heading.get_value()
-                        on:click=move |_| new_cluster.ask()
+                        on:click=move |_| question.ask(Rebind::New)
                     >
                         "Start a new cluster here"
                     </button>

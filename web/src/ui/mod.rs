@@ -4,6 +4,7 @@
 #![allow(unreachable_pub)]
 
 mod app;
+mod data;
 mod deleted;
 mod dialog;
 mod entry;

@@ -3,7 +3,8 @@
 use leptos::prelude::*;
 
 use super::app::page;
-use super::dialog::NewCluster;
+use super::dialog::Question;
+use crate::rules::giving::Rebind;
 use crate::rules::notice::Notice;
 
 #[component]
@@ -21,7 +22,7 @@ pub(super) fn Notices() -> impl IntoView {
 
 #[component]
 fn NoticeBox(notice: Notice) -> impl IntoView {
-    let (new_cluster, source) = (expect_context::<NewCluster>(), page().source);
+    let (question, source) = (expect_context::<Question>(), page().source);
     let action = match notice {
         Notice::OldBuild => Some(
             view! {
@@ -29,11 +30,19 @@ fn NoticeBox(notice: Notice) -> impl IntoView {
             }
             .into_any(),
         ),
-        Notice::Away => Some(
+        Notice::Away { older } => Some(
             view! {
-                <button type="button" on:click=move |_| new_cluster.ask()>
-                    "Start a new cluster here"
-                </button>
+                <div class="actions">
+                    {older
+                        .then(|| view! {
+                            <button type="button" on:click=move |_| question.ask(Rebind::Back)>
+                                "Take the name back"
+                            </button>
+                        })}
+                    <button type="button" on:click=move |_| question.ask(Rebind::New)>
+                        "Start a new cluster here"
+                    </button>
+                </div>
             }
             .into_any(),
         ),
@@ -58,7 +67,7 @@ fn kind(notice: &Notice) -> &'static str {
         Notice::HubDown => "hub-down",
         Notice::InMemory(_) => "in-memory",
         Notice::Forming { .. } => "forming",
-        Notice::Away => "away",
+        Notice::Away { .. } => "away",
         Notice::NoMajority { .. } => "no-majority",
     }
 }

@@ -6,7 +6,7 @@ use etcdpb::to_status;
 use tonic::Result;
 use tonic::codegen::BoxStream;
 
-use super::{Doors, mismatch, unimplemented};
+use super::{Doors, Way, mismatch, unimplemented};
 
 #[tonic::async_trait]
 impl pb::cluster_server::Cluster for Doors {
@@ -16,7 +16,16 @@ impl pb::cluster_server::Cluster for Doors {
     ) -> Result<tonic::Response<pb::MemberListResponse>> {
         let (metadata, _, message) = request.into_parts();
         match self.call(&metadata, Request::MemberList(message.into())).await? {
-            Response::MemberList(answer) => Ok(tonic::Response::new(answer.into())),
+            Response::MemberList(mut answer) => {
+                if matches!(self.way, Way::Relay(_)) {
+                    for member in &mut answer.members {
+                        if member.client_urls.is_empty() {
+                            member.client_urls.push(self.url.to_string());
+                        }
+                    }
+                }
+                Ok(tonic::Response::new(answer.into()))
+            }
             _ => Err(mismatch()),
         }
     }

@@ -6,6 +6,7 @@
 
 mod console;
 mod desk;
+mod health;
 mod kv;
 mod leader;
 mod line;
@@ -19,6 +20,7 @@ use api::limits::{NAME_CHARS, REQUEST_BYTES, REQUEST_OVERHEAD_BYTES};
 use api::session::{Request, Response};
 use axum::Router;
 use axum::middleware::{self, Next};
+use axum::routing::get;
 use etcdpb::pb::etcdserverpb::cluster_server::ClusterServer;
 use etcdpb::pb::etcdserverpb::kv_server::KvServer;
 use etcdpb::pb::etcdserverpb::maintenance_server::MaintenanceServer;
@@ -48,13 +50,20 @@ const RECEIVE_BYTES: usize = REQUEST_BYTES + REQUEST_OVERHEAD_BYTES;
 #[derive(Clone)]
 struct Doors {
     way: Way,
+    /// Where this process is reached: so is, by way of it, a member without an address.
+    url: Arc<str>,
     stop: Stop,
     consoles: Arc<Mutex<BTreeMap<String, Console>>>,
 }
 
-/// Serves etcd's gRPC services.
-pub(crate) fn router(way: Way, stop: Stop) -> Router {
-    let doors = Doors { way, stop, consoles: Arc::default() };
+/// Serves etcd's gRPC services, and its `/health` and `/version`. The page's address is `page`.
+pub(crate) fn router(way: Way, page: &str, stop: Stop) -> Router {
+    let url = page.trim_end_matches('/').into();
+    let doors = Doors { way, url, stop, consoles: Arc::default() };
+    let probes = Router::new()
+        .route("/health", get(health::health))
+        .route("/version", get(health::version))
+        .with_state(doors.clone());
     let kv = KvServer::new(doors.clone())
         .max_decoding_message_size(RECEIVE_BYTES)
         .max_encoding_message_size(usize::MAX);
@@ -69,6 +78,7 @@ pub(crate) fn router(way: Way, stop: Stop) -> Router {
         .route_service("/etcdserverpb.Cluster/{rpc}", cluster)
         .route_service("/etcdserverpb.Maintenance/{rpc}", maintenance)
         .layer(middleware::map_response(too_large))
+        .merge(probes)
 }
 
 /// Answers gRPC calls that nothing else has taken; other requests go on.

@@ -26,8 +26,9 @@ use crate::net::{listen, site, stop};
 /// Serves until a signal ends it.
 pub(crate) async fn run(args: HubArgs) -> Result<()> {
     let build = site::build(args.site.as_deref())?;
-    let mut bindings = Bindings::open(&args.data_dir)?;
+    // A port that is taken must leave nothing behind.
     let (urls, listeners) = listen::bind("--listen-client-urls", &args.listen_client_urls).await?;
+    let mut bindings = Bindings::open(&args.data_dir)?;
     let addresses = Addresses::new(urls);
     let page = addresses.page();
     let config = Config { build, page: page.clone(), bindings: bindings.names().clone() };
@@ -38,7 +39,7 @@ pub(crate) async fn run(args: HubArgs) -> Result<()> {
     let entrance = Entrance { relay: relay.clone(), guests: Guests::All, stop: stop.clone() };
     let router = Router::new()
         .route("/relay", any(enter).with_state(entrance))
-        .merge(doors::router(Way::Relay(relay), stop.clone()))
+        .merge(doors::router(Way::Relay(relay), &page, stop.clone()))
         .fallback_service(
             site::router(args.site.as_deref()).layer(middleware::from_fn(doors::unknown)),
         )

@@ -71,7 +71,7 @@ pub(crate) async fn run(args: ServerArgs) -> Result<()> {
         .route("/relay", any(enter).with_state(entrance))
         .route("/metrics", get(async |State(metrics): State<Metrics>| metrics.page()))
         .with_state(metrics)
-        .merge(doors::router(Way::Node(home), stop.clone()));
+        .merge(doors::router(Way::Node(home), &page, stop.clone()));
     if args.site.is_some() {
         let file = build_file(&build);
         router = router.route("/build.json", get(async || file));
