@@ -20,7 +20,7 @@ scene('a second browser is a console, and takes the name only when nobody runs i
   await guest.leader();
   await guest.row('k', 'of the first');
   for (const name of MEMBERS) {
-    const card = await guest.member(name, { place: /in another browser/ });
+    const card = await guest.member(name, { place: /elsewhere/ });
     assert.ok(!card.actions.includes('Run here') && !card.actions.includes('Stop'));
   }
   await guest.put('k', 'by the second');
@@ -64,7 +64,7 @@ scene('a second browser is a console, and takes the name only when nobody runs i
   await first.start();
   const back = await first.open('/');
   await back.row('k', 'of the new one');
-  for (const name of MEMBERS) await back.member(name, { place: /in another browser/ });
+  for (const name of MEMBERS) await back.member(name, { place: /elsewhere/ });
 });
 
 scene('a new cluster is refused while a member is connected from elsewhere', async (stage) => {

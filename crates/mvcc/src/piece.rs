@@ -16,7 +16,7 @@ use api::Bytes;
 
 use crate::base::{Base, Damage, Scrub, Summary};
 use crate::draft::SLICE_BYTES;
-use crate::encode::{Reader, varint};
+use crate::encode::{Reader, read_row, varint};
 use crate::mark::Revision;
 
 type Result<T> = std::result::Result<T, Damage>;
@@ -73,7 +73,8 @@ pub fn read_rows(
     Ok((rows.into_iter(), None))
 }
 
-/// The rows of a piece, in order. They are parts of it.
+/// The rows of a piece, in order, each readable: what a peer sends wrong must not get as far as
+/// the file. They are parts of it.
 ///
 /// # Errors
 /// If it is none.
@@ -91,6 +92,7 @@ pub fn rows_of(piece: &Bytes) -> Result<Rows> {
         if rows.last().is_some_and(|(last, _)| *last >= row.0) {
             return Err(Damage("a piece of a snapshot is out of order".into()));
         }
+        read_row(row.0, row.1.clone())?;
         rows.push(row);
     }
     Ok(rows.into_iter())
@@ -169,11 +171,15 @@ mod tests {
 
     #[test]
     fn a_piece_that_is_none_is_refused() {
-        let row = |main: u8| vec![main, 0, 2, b'a', b'b'];
+        let row = |main: u8| vec![main, 0, 5, 0x0a, 1, b'k', 0x18, main];
         assert_eq!(rows_of(&row(3).into()).map(|rows| rows.len()), Ok(1));
         assert!(rows_of(&[row(3), row(3)].concat().into()).is_err(), "twice");
         assert!(rows_of(&[row(3), row(2)].concat().into()).is_err(), "out of order");
-        assert!(rows_of(&row(3)[..4].to_vec().into()).is_err(), "cut off");
+        assert!(rows_of(&row(3)[..7].to_vec().into()).is_err(), "cut off");
+        let no_row = vec![3, 0, 2, b'a', b'b'];
+        assert!(rows_of(&no_row.into()).is_err(), "no row");
+        let elsewhere = vec![3, 0, 5, 0x0a, 1, b'k', 0x18, 4];
+        assert!(rows_of(&elsewhere.into()).is_err(), "a row of another revision");
         assert!(
             rows_of(&vec![1, 255, 255, 255, 255, 255, 1, 0].into()).is_err(),
             "no sub revision"

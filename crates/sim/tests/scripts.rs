@@ -1,4 +1,4 @@
-//! Runs `scripts/*.txt`. `UPDATE_GOLDEN=1` writes them anew.
+//! Runs `scripts/*.txt`. `UPDATE_GOLDENFILES=1` writes them anew.
 
 use std::{env, fs};
 
@@ -13,7 +13,7 @@ fn scripts_print_what_they_say() {
             continue;
         }
         let output = script::run(text);
-        if env::var_os("UPDATE_GOLDEN").is_some() {
+        if env::var_os("UPDATE_GOLDENFILES").is_some() {
             let path = format!("{}/scripts/{name}.txt", env!("CARGO_MANIFEST_DIR"));
             fs::write(path, &output).unwrap();
         } else if *text != output {

@@ -60,15 +60,15 @@ fn lives_4() {
 }
 
 /// What these lives do is written down; a browser's Worker lives them, too, and must do the same.
-/// `UPDATE_GOLDEN=1` writes them anew.
+/// `UPDATE_GOLDENFILES=1` writes them anew.
 #[test]
 fn traces_are_what_they_were() {
     let (pinned, now) = (TRACES, traces());
-    if env::var_os("UPDATE_GOLDEN").is_some() {
+    if env::var_os("UPDATE_GOLDENFILES").is_some() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/traces.txt");
         fs::write(path, &now).unwrap();
     } else {
-        assert_eq!(pinned, now, "the product does other things than before: UPDATE_GOLDEN=1");
+        assert_eq!(pinned, now, "the product does other things than before: UPDATE_GOLDENFILES=1");
     }
 }
 

@@ -76,7 +76,7 @@ fn place_words(place: Place) -> &'static str {
     match place {
         Place::Here => "in this tab",
         Place::OtherTab => "in another tab",
-        Place::OtherBrowser => "in another browser",
+        Place::OtherBrowser => "elsewhere",
         Place::Server => "on this server",
         Place::OtherServer => "on another server",
         Place::Nowhere => "runs nowhere",
