@@ -84,6 +84,12 @@ export class Browser {
     return tab;
   }
 
+  /** From now on, what a tab downloads is saved in `dir` under the name that it asks for. */
+  async saves(dir) {
+    const session = await this.context.newCDPSession(this.tabs[0].page);
+    await session.send('Browser.setDownloadBehavior', { behavior: 'allow', downloadPath: dir });
+  }
+
   /** The tab that `act` opens. */
   async opens(act) {
     const page = this.context.waitForEvent('page');

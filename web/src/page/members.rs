@@ -84,7 +84,8 @@ impl Page {
         spawn_local(self.consider());
     }
 
-    /// Starts the members that wait to be started, or lets go of them.
+    /// Starts the members that wait to be started, or lets go of them. Those that were started
+    /// before the hub was reached may turn out to be of another cluster.
     pub(super) async fn consider(self) {
         self.list_directories().await;
         let (binding, directories) =
@@ -94,6 +95,11 @@ impl Page {
                 Verdict::Start => self.start_worker(&name),
                 Verdict::AwaitHub => {}
                 Verdict::Leave => self.let_go(&name),
+            }
+        }
+        for name in self.lives.with_untracked(|lives| lives.keys().cloned().collect::<Vec<_>>()) {
+            if plan::is_strange(&name, binding, &directories) {
+                self.let_go(&name);
             }
         }
     }

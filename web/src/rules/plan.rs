@@ -53,6 +53,14 @@ pub fn holds_an_older(directories: &Directories, binding: Binding) -> bool {
     clusters().any(|cluster| *cluster != bound && held(*cluster) > MEMBERS.len() / 2)
 }
 
+/// The member's directory is of another cluster than the one that has the name, and so is all that
+/// this browser holds: its peers are not there.
+pub fn is_strange(member: &str, binding: Binding, directories: &Directories) -> bool {
+    let Binding::Bound(bound) = binding else { return false };
+    let formed = directories.get(member).is_some_and(|directory| !directory.clusters.is_empty());
+    formed && !holds_part_of(directories, bound)
+}
+
 /// Decides about one member.
 ///
 /// A browser without any directory of the bound cluster starts nothing: its members would be
@@ -129,6 +137,18 @@ mod tests {
         assert!(!older(&[("1", OTHER), ("2", ClusterId(9)), ("3", OURS)]));
         assert!(!older(&[("1", OURS), ("2", OURS), ("3", OURS)]));
         assert!(!holds_an_older(&formed(&[("1", OTHER), ("2", OTHER)]), Binding::Free));
+    }
+
+    #[test]
+    fn only_what_has_formed_into_another_cluster_is_strange() {
+        let bound = Binding::Bound(OURS);
+        assert!(is_strange("1", bound, &formed(&[("1", OTHER), ("2", OTHER)])));
+        assert!(!is_strange("3", bound, &formed(&[("1", OTHER)])));
+        assert!(!is_strange("1", bound, &formed(&[("1", OTHER), ("2", OURS)])), "it is refused");
+        let forming = Directories::from([("1".into(), Directory::default())]);
+        assert!(!is_strange("1", bound, &forming), "it forms right now");
+        assert!(!is_strange("1", Binding::Free, &formed(&[("1", OTHER)])));
+        assert!(!is_strange("1", Binding::Unknown, &formed(&[("1", OTHER)])));
     }
 
     #[test]

@@ -106,8 +106,11 @@ fn NewName() -> impl IntoView {
         event.prevent_default();
         let query = format!("?cluster={}", name.get_untracked());
         match Address::parse(&query) {
-            // A page that cannot leave stays what it is.
-            Ok(_) => drop(window().location().set_href(&format!("/{query}"))),
+            // In a tab of its own: the members of this cluster run in this one.
+            Ok(_) => {
+                error.set(None);
+                drop(window().open_with_url_and_target(&format!("/{query}"), "_blank"));
+            }
             Err(why) => error.set(Some(why)),
         }
     };
