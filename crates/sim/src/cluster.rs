@@ -120,6 +120,13 @@ impl Cluster {
         self.places.get(place)?.report.as_ref()
     }
 
+    /// The raft id of a member, once any place has told of it.
+    #[must_use]
+    pub fn raft_id(&self, member: &str) -> Option<u64> {
+        let reports = self.places.values().filter_map(|place| place.report.as_ref());
+        reports.filter(|report| report.name == member).find_map(|r| r.raft).map(|id| id.0)
+    }
+
     /// Whether a node runs at a place.
     #[must_use]
     pub fn is_running(&self, place: &str) -> bool {

@@ -4,7 +4,7 @@
 //!  put a=1 [prev]          get KEYS [serializable] [rev=N] [count]     del KEYS
 //!  txn if "version(a) = 0" then "put a=1" else "get a"
 //!  watch KEYS [rev=N] [id=N]     unwatch ID     members [linearizable]     status     end
-//!  compact REV [physical]        alarm get|disarm ID     hashkv
+//!  compact REV [physical]        alarm get|disarm MEMBER     hashkv
 //!
 //!  KEYS   a   or  a..c  or  a..  (from a on)
 //! ```
@@ -24,8 +24,13 @@ use goldenscript::{Argument, ArgumentConsumer};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Reads the words after a client's name. `id` numbers the request.
-pub(crate) fn parse(verb: &str, id: u64, mut args: ArgumentConsumer<'_>) -> Result<ClientMessage> {
+/// Reads the words after a client's name. `id` numbers the request; `raft_id` is of a member.
+pub(crate) fn parse(
+    verb: &str,
+    id: u64,
+    mut args: ArgumentConsumer<'_>,
+    raft_id: &dyn Fn(&str) -> Option<u64>,
+) -> Result<ClientMessage> {
     let request = match verb {
         "put" => Request::Put(parse_put(&mut args)?),
         "get" => Request::Range(parse_get(&mut args)?),
@@ -48,7 +53,7 @@ pub(crate) fn parse(verb: &str, id: u64, mut args: ArgumentConsumer<'_>) -> Resu
             Some("get") => Request::Alarm(AlarmRequest::default()),
             Some("disarm") => Request::Alarm(AlarmRequest {
                 action: AlarmAction::Deactivate,
-                member_id: args.next_pos().ok_or("disarm whose?")?.parse()?,
+                member_id: args.next_pos().and_then(raft_id).ok_or("disarm whose?")?,
                 alarm: Some(AlarmType::NoSpace),
             }),
             _ => return Err("alarm get or disarm".into()),

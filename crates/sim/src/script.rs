@@ -4,15 +4,17 @@
 //!
 //! ```text
 //!  cluster N [seed=S] [learners=A,B] [latency=MS] [sync=MS]   places 1 to N, nothing runs
+//!            [run=ENTRIES] [keep=ENTRIES] [quota=BYTES]        see `Pace`
 //!  place P member=M [cluster=C] [token=T] [initial=A,B]        one more directory
 //!  trace KIND…              which lines to show: see `trace::Kind`; none for silence
 //!  start [P…]               all that do not run, if none is named
 //!  run MS                   lets so much time pass
 //!  until led|formed|answered [ms=MS]     all follow one leader; all formed; all answers came
 //!  put|get|del|txn|watch|… CLIENT …      see `request`; a client is a place or a console
+//!  puts CLIENT COUNT [size=BYTES]        k0, k1 and so on
 //!  crash P… [keep]          unsynced bytes are lost, or kept
 //!  leave P   freeze P…   thaw P…   wipe P   copy P Q   save P NAME   roll-back P NAME
-//!  hold-sync P   let-sync P
+//!  hold-sync P   let-sync P   fill P BYTES   mend P       a disk that has so much room, or all
 //!  full P   room P          much waits to be written to its link, or little again
 //!  unlink P   link P   kill-hub   start-hub   console NAME [cluster=C]
 //!  hold|drop|keep|double|delay [from=M] [to=P] [kind=K,K] [ms=MS]       a rule
@@ -31,8 +33,10 @@ mod state;
 use std::collections::BTreeMap;
 use std::error::Error;
 
-use api::session::ServerMessage;
+use api::kv::PutRequest;
+use api::session::{ClientMessage, Request, ServerMessage};
 use goldenscript::{ArgumentConsumer, Command, Context};
+use node::Pace;
 use storage::Crash;
 
 use crate::cluster::{Cluster, Settings};
@@ -54,7 +58,9 @@ macro_rules! scripts {
 pub const ALL: &[(&str, &str)] = scripts![
     "all-crash",
     "all-frozen",
+    "alarms",
     "bad-frames",
+    "compaction",
     "console",
     "copied",
     "decider-wiped",
@@ -64,6 +70,7 @@ pub const ALL: &[(&str, &str)] = scripts![
     "form-three",
     "formed-and-unformed",
     "frozen-leader",
+    "full-disk",
     "full-link",
     "hub-killed",
     "late-frame-of-a-long-run",
@@ -75,14 +82,17 @@ pub const ALL: &[(&str, &str)] = scripts![
     "requests",
     "rolled-back",
     "sighting-pending",
+    "snapshot",
     "tokens",
     "trap-1-doubled-propose",
     "trap-1-late-propose",
     "trap-2-read-contexts",
     "trap-3-learner",
     "trap-4-bad-messages",
+    "trap-5-applied-beyond-commit",
     "trap-6-timeouts",
     "trap-7-order-of-five",
+    "trap-8-lost-snapshot",
     "watch",
     "wiped",
 ];
@@ -206,6 +216,9 @@ impl Runner {
                 }
             }
             "wipe" => self.cluster.wipe(&at),
+            "fill" => self.cluster.fill_disk(&at, word(&mut args)?.parse()?),
+            "mend" => self.cluster.mend_disk(&at),
+            "puts" => self.puts(&at, &mut args)?,
             "hold-sync" => self.cluster.hold_syncs(&at, true),
             "let-sync" => self.cluster.hold_syncs(&at, false),
             "full" => self.cluster.link_full(&at, true),
@@ -231,13 +244,30 @@ impl Runner {
     }
 
     fn ask(&mut self, verb: &str, client: &str, args: ArgumentConsumer<'_>) -> Result<String> {
-        let message = request::parse(verb, self.requests + 1, args)?;
-        if matches!(message, api::session::ClientMessage::Request { .. }) {
+        let raft_id = |member: &str| self.cluster.raft_id(member);
+        let message = request::parse(verb, self.requests + 1, args, &raft_id)?;
+        self.say(client, &message)?;
+        Ok(String::new())
+    }
+
+    fn puts(&mut self, client: &str, args: &mut ArgumentConsumer<'_>) -> Result<()> {
+        let count: u64 = word(args)?.parse()?;
+        let size = number(args, "size")?.unwrap_or(1) as usize;
+        for n in 0..count {
+            let (key, value) = (format!("k{n}").into(), vec![b'x'; size].into());
+            let request = Request::Put(PutRequest { key, value, ..PutRequest::default() });
+            self.say(client, &ClientMessage::Request { id: self.requests + 1, request })?;
+        }
+        Ok(())
+    }
+
+    fn say(&mut self, client: &str, message: &ClientMessage) -> Result<()> {
+        if matches!(message, ClientMessage::Request { .. }) {
             self.requests += 1;
             self.open += 1;
         }
-        match self.cluster.say(client, &message) {
-            true => Ok(String::new()),
+        match self.cluster.say(client, message) {
+            true => Ok(()),
             false => Err(format!("there is no client {client:?}").into()),
         }
     }
@@ -251,13 +281,19 @@ impl Runner {
     fn new_cluster(&mut self, args: &mut ArgumentConsumer<'_>) -> Result<()> {
         let count: usize = word(args)?.parse()?;
         let defaults = Settings::default();
+        let pace = Pace {
+            run_entries: number(args, "run")?.unwrap_or(defaults.pace.run_entries),
+            keep_entries: number(args, "keep")?.unwrap_or(defaults.pace.keep_entries),
+            quota_bytes: number(args, "quota")?.unwrap_or(defaults.pace.quota_bytes),
+            ..defaults.pace
+        };
         let settings = Settings {
             seed: number(args, "seed")?.unwrap_or(defaults.seed),
             latency_ms: number(args, "latency")?.unwrap_or(defaults.latency_ms),
             sync_ms: number(args, "sync")?.unwrap_or(defaults.sync_ms),
             learners: list(args.take_key("learners")),
             lying_disks: false,
-            pace: defaults.pace,
+            pace,
         };
         *self = Self::default();
         self.cluster = Cluster::new(settings);

@@ -151,7 +151,12 @@ fn WipeRow() -> impl IntoView {
 #[component]
 fn CourseLines(course: RwSignal<Course>) -> impl IntoView {
     view! {
-        <p role="status" data-field="course">{move || course.with(Course::words)}</p>
-        <p class="error" role="alert">{move || course.with(Course::failed)}</p>
+        <p role="status" data-field="course">{move || line(course.with(Course::words))}</p>
+        <p class="error" role="alert">{move || line(course.with(Course::failed))}</p>
     }
+}
+
+/// What is there takes room; the place for it, which readers of screens listen to, takes none.
+fn line(words: Option<String>) -> Option<impl IntoView> {
+    words.map(|words| view! { <span>{words}</span> })
 }
