@@ -284,48 +284,6 @@ async fn a_log_that_cannot_be_written_ends_the_member() {
     assert!(acknowledged > 5 && count >= acknowledged, "{count} of {acknowledged}");
 }
 
-/// Rounds of the supervisor; `KVORUM_KILL_ROUNDS` makes it longer.
-fn rounds() -> u64 {
-    let rounds = std::env::var("KVORUM_KILL_ROUNDS");
-    rounds.map_or(20, |rounds| rounds.parse().expect("a number of rounds"))
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn killed_at_random_under_load_they_lose_nothing() {
-    let mut servers = three().await;
-    let load = Load::start(&servers, 16);
-    let mut random = Random(0x5eed);
-    for round in 0..rounds() {
-        load.more(1 + random.below(150)).await;
-        // One at a time, and now and then all of them at once.
-        let all = random.below(5) == 0;
-        let chosen = random.below(3) as usize;
-        let hit: Vec<usize> = (0..3).filter(|&place| all || place == chosen).collect();
-        hit.iter().for_each(|&place| servers[place].kill());
-        tokio::time::sleep(Duration::from_millis(random.below(300))).await;
-        hit.iter().for_each(|&place| servers[place].start());
-        let pause = load.more(1).await;
-        assert!(pause < Duration::from_secs(10), "round {round}: no put for {pause:?}");
-    }
-    let keys = load.stop().await;
-    for server in &servers {
-        server.ready().await;
-        all_there(server, &keys).await;
-    }
-    caught_up(&servers).await;
-}
-
-/// The same on each run.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % end
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn every_member_tells_where_all_of_them_are_reached() {
     let servers = three().await;

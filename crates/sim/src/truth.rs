@@ -70,8 +70,12 @@ impl Truth {
 
     /// The next entry is committed. False if the same was committed before.
     pub fn commit(&mut self, chain: u64, term: u64, data: &[u8]) -> bool {
+        self.append(chain, term, testing::request_of(data).map(|(_, request)| request))
+    }
+
+    /// The next entry asks for this. False if the same was committed before.
+    pub fn append(&mut self, chain: u64, term: u64, request: Option<Request>) -> bool {
         let before = self.model.revision();
-        let request = testing::request_of(data).map(|(_, request)| request);
         let command = request.map(|request| {
             let response = self.model.apply(&request);
             (request, response)

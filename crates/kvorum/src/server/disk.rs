@@ -15,14 +15,13 @@ use std::fs::{self, DirBuilder};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
-use storage::std_fs::StdDirectory;
 use storage::{
-    Batch, Directory, Done, Job, Journal, Keeper, KeeperOptions, LogOptions, Opened, Progress, Room,
+    Batch, Directory, Done, FileError, Job, Journal, Keeper, KeeperOptions, LogOptions, Opened,
+    Progress, Room,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
@@ -38,12 +37,17 @@ const STEP_ROWS: usize = 10_000;
 const JOB_STEPS: usize = 4;
 
 /// Opens a member's directory. Makes it when it is missing and a new cluster is wanted.
-pub(crate) fn open(
+pub(crate) fn open<D>(
     dir: &Path,
+    open: impl FnOnce(&Path) -> Result<D, FileError>,
     state: ClusterState,
     log_id: u64,
     cache_bytes: usize,
-) -> Result<Opened<Arc<StdDirectory>>> {
+) -> Result<Opened<D>>
+where
+    D: Directory + Clone,
+    D::File: Send + Sync + 'static,
+{
     let shown = dir.display();
     if dir.join("member/wal").exists() {
         bail!(
@@ -68,7 +72,7 @@ pub(crate) fn open(
     if fresh {
         sync_parent(dir).with_context(cannot)?;
     }
-    let directory = Arc::new(StdDirectory::open(dir).with_context(cannot)?);
+    let directory = open(dir).with_context(cannot)?;
     let opened = open_files(directory, log_id, cache_bytes).with_context(cannot)?;
     if let Some(torn) = &opened.recovered.torn {
         tracing::warn!(

@@ -16,6 +16,7 @@ pub(crate) mod host;
 mod metrics;
 mod peers;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -29,7 +30,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use node::{Config, Node};
 use relay::Guests;
 use serde_json::json;
-use storage::Opened;
+use storage::{Directory, FileError, Opened};
 use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc};
 use tokio::time::timeout;
@@ -51,13 +52,20 @@ const CLUSTER: &str = "default";
 const LEAVE_MAX: Duration = Duration::from_secs(2);
 
 /// Serves until a signal ends it, or the member cannot go on.
-pub(crate) async fn run(args: ServerArgs) -> Result<()> {
+pub(crate) async fn run<D>(
+    args: ServerArgs,
+    open: impl FnOnce(&Path) -> Result<D, FileError>,
+) -> Result<()>
+where
+    D: Directory + Clone + Send + 'static,
+    D::File: Send + Sync + 'static,
+{
     let settings = args.settings()?;
     let build = site::build(args.site.as_deref())?;
     let (urls, clients) = listen::bind("--listen-client-urls", &settings.listen_client).await?;
     let (_, peers) = listen::bind("--listen-peer-urls", &settings.listen_peer).await?;
     let metrics = Metrics::new();
-    let (home, mut end) = start_member(&settings, metrics.clone())?;
+    let (home, mut end) = start_member(&settings, open, metrics.clone())?;
     let node = home.node.clone();
 
     let addresses = Addresses::of_server([urls, settings.advertise_client.clone()].concat());
@@ -100,8 +108,17 @@ pub(crate) async fn run(args: ServerArgs) -> Result<()> {
 }
 
 /// Reads the directory and starts the node on it.
-fn start_member(settings: &Settings, metrics: Metrics) -> Result<(Home, End)> {
-    let opened = disk::open(&settings.data_dir, settings.state, random()?, settings.cache_bytes)?;
+fn start_member<D>(
+    settings: &Settings,
+    open: impl FnOnce(&Path) -> Result<D, FileError>,
+    metrics: Metrics,
+) -> Result<(Home, End)>
+where
+    D: Directory + Clone + Send + 'static,
+    D::File: Send + Sync + 'static,
+{
+    let (dir, cache_bytes) = (&settings.data_dir, settings.cache_bytes);
+    let opened = disk::open(dir, open, settings.state, random()?, cache_bytes)?;
     let started = Instant::now();
     let config = config(settings)?;
     let Opened { journal, keeper, recovered, base } = opened;

@@ -4,6 +4,7 @@
 
 pub(crate) mod etcd;
 pub(crate) mod members;
+pub(crate) mod mount;
 pub(crate) mod server;
 
 use std::fs::File;

@@ -1,6 +1,7 @@
 //! Runs members as processes of their own, on loopback, in directories of their own.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs::File;
 use std::net::TcpListener;
 use std::path::PathBuf;
@@ -28,6 +29,10 @@ pub(crate) struct Server {
     pub(crate) peer: u16,
     cluster: String,
     flags: Vec<String>,
+    program: PathBuf,
+    /// What the program is told before all else.
+    first: Vec<OsString>,
+    env: Vec<(&'static str, String)>,
     /// The system refuses files that are larger, in its own unit of 512 or 1024 bytes.
     pub(crate) file_blocks: Option<u32>,
     child: Option<Child>,
@@ -68,6 +73,9 @@ pub(crate) fn members(names: &[&str]) -> Vec<Server> {
             peer,
             cluster: urls.join(","),
             flags: Vec::new(),
+            program: env!("CARGO_BIN_EXE_kvorum").into(),
+            first: Vec::new(),
+            env: Vec::new(),
             file_blocks: None,
             child: None,
             data: dir.path().join("data"),
@@ -121,6 +129,24 @@ impl Server {
         self
     }
 
+    /// By another program, which is told this before all that members are told.
+    pub(crate) fn run_by(mut self, program: impl Into<PathBuf>, first: Vec<OsString>) -> Self {
+        (self.program, self.first) = (program.into(), first);
+        self
+    }
+
+    /// With this in its environment.
+    pub(crate) fn with_env(mut self, name: &'static str, value: String) -> Self {
+        self.env.push((name, value));
+        self
+    }
+
+    /// In this data directory.
+    pub(crate) fn at(mut self, data: PathBuf) -> Self {
+        self.data = data;
+        self
+    }
+
     /// Moves it to the peer port of another.
     pub(crate) fn take_place_of(&mut self, other: &Self) {
         let url = |peer: u16| format!("=http://127.0.0.1:{peer}");
@@ -129,9 +155,8 @@ impl Server {
     }
 
     /// In the data directory of another.
-    pub(crate) fn in_directory(mut self, other: &Self) -> Self {
-        self.data = other.data();
-        self
+    pub(crate) fn in_directory(self, other: &Self) -> Self {
+        self.at(other.data())
     }
 
     /// Starts it; it need not be ready.
@@ -142,6 +167,7 @@ impl Server {
         let peer = format!("http://127.0.0.1:{}", self.peer);
         let child = self
             .program()
+            .args(&self.first)
             .args(["--log", "info", "server", "--name", &self.name])
             .args(["--listen-client-urls", &client, "--advertise-client-urls", &client])
             .args(["--listen-peer-urls", &peer, "--initial-advertise-peer-urls", &peer])
@@ -149,6 +175,7 @@ impl Server {
             .arg(self.data())
             .args(&self.flags)
             .env_remove("KVORUM_LOG")
+            .envs(self.env.iter().cloned())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log.expect("a file"))
@@ -158,11 +185,10 @@ impl Server {
     }
 
     fn program(&self) -> Command {
-        let program = env!("CARGO_BIN_EXE_kvorum");
-        let Some(blocks) = self.file_blocks else { return Command::new(program) };
+        let Some(blocks) = self.file_blocks else { return Command::new(&self.program) };
         let mut shell = Command::new("sh");
         let limit = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
-        shell.args(["-c", &limit, program]);
+        shell.args(["-c", &limit]).arg(&self.program);
         shell
     }
 
@@ -201,6 +227,12 @@ impl Server {
     pub(crate) fn ends(&mut self) -> (ExitStatus, String) {
         let status = wait_for_end(&mut self.child.take().expect("it runs"));
         (status, self.said())
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        let child = self.child.as_mut().expect("it was started");
+        child.try_wait().expect("it is ours").is_some()
     }
 
     pub(crate) fn runs(&self) -> bool {

@@ -43,6 +43,17 @@ enum How {
         /// Cases of each.
         cases: u64,
     },
+    /// Rounds of a test that is told how many, and its seed.
+    Rounds {
+        /// The package whose test this is.
+        package: &'static str,
+        /// The integration test that holds it.
+        tests: &'static str,
+        /// A part of its name.
+        name: &'static str,
+        /// How many at once.
+        rounds: u64,
+    },
     /// So many lives of the simulator, of the seeds that come next.
     Lives(u64),
     /// Every broken build of the simulator; one round is all there is.
@@ -83,6 +94,20 @@ pub(crate) const LONGS: &[Long] = &[
         unit: "broken builds",
         proves: SIMULATED,
         how: How::Mutants,
+    },
+    Long {
+        name: "native-kill",
+        about: "members killed under load on disks that lose what was not synced",
+        unit: "rounds",
+        proves: &[
+            "crates/api",
+            "crates/kvorum",
+            "crates/mvcc",
+            "crates/node",
+            "crates/storage",
+            "crates/wal",
+        ],
+        how: How::Rounds { package: "kvorum", tests: "kill", name: "killed_at_random", rounds: 50 },
     },
 ];
 
@@ -183,6 +208,14 @@ fn round(long: &Long, done: u64, lives: &mut Lives) -> (u64, Result<()>) {
             let ran = counts.passed + counts.failed > 0;
             let none = anyhow!("{package} has no test in `{tests}`");
             (cases * counts.passed, result.and_then(|()| if ran { Ok(()) } else { Err(none) }))
+        }
+        How::Rounds { package, tests, name, rounds } => {
+            let mut cargo = run::cargo();
+            cargo.args(["test", "--release", "--package", package, "--test", tests, "--", name]);
+            cargo.env("KVORUM_TEST_ROUNDS", rounds.to_string());
+            cargo.env("KVORUM_TEST_SEED", done.to_string());
+            let (counts, result) = logged(&log, &mut cargo, Counts::of_cargo);
+            (rounds * counts.passed, result)
         }
         How::Lives(count) => {
             let words = ["lives", &count.to_string(), "from", &done.to_string()].map(String::from);
