@@ -32,8 +32,8 @@ pub(crate) struct Space {
     low: bool,
     /// A job found no room; it is tried again until it does.
     pub(crate) full: bool,
-    /// A write would have passed the quota, or a snapshot found no room: the alarm is raised,
-    /// however things are by then.
+    /// A write was refused, or a snapshot found no room: the alarm is raised, however things are
+    /// by then.
     pub(crate) wanted: bool,
     /// When the alarm was proposed last.
     asked_at: Option<u64>,
@@ -65,13 +65,11 @@ impl Node {
             return Ok(());
         }
         let size = self.state.store.bytes() + bytes as u64 + WRITE_OVERHEAD;
-        if size > self.config.pace.quota_bytes {
+        // Who was refused may be told why, even if there is room again by then.
+        if size > self.config.pace.quota_bytes || self.space.is_short() {
             self.space.wanted = true;
         }
-        match self.space.wanted || self.space.is_short() {
-            true => Err(Error::NoSpace),
-            false => Ok(()),
-        }
+        if self.space.wanted { Err(Error::NoSpace) } else { Ok(()) }
     }
 
     /// Raises the alarm if it is due.
