@@ -54,6 +54,7 @@ impl Member {
             cache_bytes: options.cache_bytes(),
             step_rows: STEP_ROWS,
             job_steps: JOB_STEPS,
+            reserve_bytes: 0,
         };
         let log = LogOptions::new(log_id);
         let opened = Opened::open(disk.clone(), log, keeper, node::generation)?;

@@ -12,8 +12,12 @@ const LOG: LogOptions =
     LogOptions { log_id: 0, preallocate: 4096, reserve: 2048, segment_bytes: 16 * 1024 };
 
 /// Small, so that every job takes several steps.
-const KEEPER: KeeperOptions =
-    KeeperOptions { cache_bytes: 256 * 1024, step_rows: 16, job_steps: 3 };
+const KEEPER: KeeperOptions = KeeperOptions {
+    cache_bytes: 256 * 1024,
+    step_rows: 16,
+    job_steps: 3,
+    reserve_bytes: 64 * 1024,
+};
 
 /// The directory of a member here.
 pub(crate) type DiskDirectory = FaultyDirectory<MemDirectory>;

@@ -19,6 +19,8 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use mvcc::base::Damage;
+
 use crate::file::{self, File, FileError, FileErrorKind};
 
 const PAGE: usize = 4096;
@@ -45,6 +47,15 @@ impl Gauge {
     /// Whether there was too little room since the last time that this was asked.
     pub(crate) fn take_full(&self) -> bool {
         self.full.swap(false, Ordering::Relaxed)
+    }
+
+    /// An error as soon as there is too little room. What redb has no memory for it writes before
+    /// any commit, where nothing is.
+    pub(crate) fn check(&self) -> Result<(), Damage> {
+        match self.full.load(Ordering::Relaxed) {
+            true => Err(Damage("there is no room".into())),
+            false => Ok(()),
+        }
     }
 
     pub(crate) fn length(&self) -> u64 {

@@ -110,7 +110,8 @@ impl Change {
         let other = |error: TableError| explain(&self.gauge, &error.to_string());
         let rows = self.transaction.open_table(ROWS).map_err(other)?;
         let marks = self.transaction.open_table(MARKS).map_err(other)?;
-        let mut draft = ChangeDraft { rows, marks, changes: &mut self.changes };
+        let (changes, gauge) = (&mut self.changes, &*self.gauge);
+        let mut draft = ChangeDraft { rows, marks, changes, gauge };
         let done = work(&mut draft);
         drop(draft);
         self.check_room()?;
@@ -171,6 +172,7 @@ const PAGE_BYTES: usize = 4096;
 /// A change's tables.
 pub(crate) struct ChangeDraft<'a> {
     changes: &'a mut usize,
+    gauge: &'a Gauge,
     rows: Table<'a, Key, &'static [u8]>,
     marks: Table<'a, Key, &'static [u8]>,
 }
@@ -198,7 +200,7 @@ impl Draft for ChangeDraft<'_> {
         let key = row_key(at);
         let sealed = seal(&key, row.to_vec());
         self.rows.insert(key.as_slice(), sealed.as_slice()).map_err(broken)?;
-        Ok(())
+        self.gauge.check()
     }
 
     fn insert_mark(&mut self, key: &[u8], mark: Mark) -> Result<(), Damage> {
@@ -206,7 +208,7 @@ impl Draft for ChangeDraft<'_> {
         let key = mark_key(key, mark.at);
         let sealed = seal_mark(&key, mark);
         self.marks.insert(key.as_slice(), sealed.as_slice()).map_err(broken)?;
-        Ok(())
+        self.gauge.check()
     }
 
     fn remove_row(&mut self, at: Revision) -> Result<Option<usize>, Damage> {

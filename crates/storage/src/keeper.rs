@@ -3,6 +3,7 @@
 //! ```text
 //!  DIR/store-00000003     the current generation
 //!  DIR/store-00000004     the next one, while it is being filled
+//!  DIR/reserve            nothing: room for the rest of memory when the disk is full
 //! ```
 //!
 //! A host that has threads gives the keeper one of its own and lets it take large steps; one that
@@ -21,6 +22,9 @@ use crate::generation::{Change, Generation};
 /// The files of generations are `store-00000001` and so on.
 const KIND: &str = "store";
 
+/// The file of no content.
+const RESERVE: &str = "reserve";
+
 /// How a keeper works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeeperOptions {
@@ -30,6 +34,10 @@ pub struct KeeperOptions {
     pub step_rows: usize,
     /// Steps that make one transaction, where a job does not say how much there is to do.
     pub job_steps: usize,
+    /// So much of the disk is taken beforehand, and given up for the first job that finds no
+    /// room: what is in memory then, and the deletions and compactions that clear the disk, have
+    /// to get to the file first. About three runs; 0 keeps none.
+    pub reserve_bytes: u64,
 }
 
 /// How a job goes.
@@ -50,6 +58,7 @@ pub struct Keeper<D: Directory> {
     current: Option<Kept>,
     next: Option<Next>,
     work: Option<Work>,
+    reserve: Option<D::File>,
 }
 
 /// A generation that is open.
@@ -118,7 +127,8 @@ where
         current: Option<u64>,
     ) -> Outcome<(Self, Option<SharedBase>)> {
         let numbers = numbered(&directory, KIND)?;
-        let mut keeper = Self { directory, options, current: None, next: None, work: None };
+        let mut keeper =
+            Self { directory, options, current: None, next: None, work: None, reserve: None };
         let mut base = None;
         if let Some(number) = current {
             let name = name_of(KIND, number);
@@ -175,6 +185,9 @@ where
         match stepped {
             Err(error) if error.kind == FileErrorKind::NoSpace => {
                 self.work = None;
+                if let Some(reserve) = &self.reserve {
+                    reserve.set_len(0)?;
+                }
                 if let Some(next) = self.next.take_if(|_| fills) {
                     // What is in it is not what was counted.
                     self.remove(Some(next.kept))?;
@@ -396,7 +409,21 @@ where
         Progress::Waiting
     }
 
+    /// After a job that found room. Whatever else needs it goes first.
+    fn keep_reserve(&mut self) -> Outcome<()> {
+        let wanted = self.options.reserve_bytes;
+        if self.reserve.is_none() && wanted > 0 {
+            self.reserve = self.directory.open(RESERVE)?;
+        }
+        let Some(reserve) = &self.reserve else { return Ok(()) };
+        match reserve.len()? < wanted {
+            true => reserve.set_len(wanted).or_else(|_| reserve.set_len(0)),
+            false => Ok(()),
+        }
+    }
+
     fn base(&mut self) -> Outcome<Progress> {
+        self.keep_reserve()?;
         let base = self.current()?.generation.base()?;
         let base = base.ok_or_else(|| FileError::other("the store's file lost its summary"))?;
         Ok(Progress::Done(Done::Base(base)))

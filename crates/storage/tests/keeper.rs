@@ -16,7 +16,7 @@ type TestDirectory = FaultyDirectory<MemDirectory>;
 
 /// Small: every job takes several steps.
 const OPTIONS: KeeperOptions =
-    KeeperOptions { cache_bytes: 1024 * 1024, step_rows: 3, job_steps: 2 };
+    KeeperOptions { cache_bytes: 1024 * 1024, step_rows: 3, job_steps: 2, reserve_bytes: 0 };
 
 /// As many cases as `PROPTEST_CASES` says (the long form), or as a usual run has time for.
 fn config() -> ProptestConfig {

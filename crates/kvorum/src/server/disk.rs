@@ -4,6 +4,7 @@
 //!  DIR/lock             locked while the member runs
 //!  DIR/log-00000001 …   its log; docs/format.md draws it
 //!  DIR/store-00000001   its store, as far as it is below memory
+//!  DIR/reserve          room that the store keeps for when the disk is full
 //!
 //!  node ─ batch 7 ─┐
 //!  node ─ batch 8 ─┼─► append, append, append ─► one sync ─► durable: 9 ─► node
@@ -19,6 +20,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
+use node::Pace;
 use storage::{
     Batch, Directory, Done, FileError, Job, Journal, Keeper, KeeperOptions, LogOptions, Opened,
     Progress, Room,
@@ -35,6 +37,8 @@ const NO_ROOM: Duration = Duration::from_millis(200);
 /// Rows of one step of a job. A thread of its own can take large ones.
 const STEP_ROWS: usize = 10_000;
 const JOB_STEPS: usize = 4;
+/// Three times what the node keeps in memory.
+const RESERVE_BYTES: u64 = 3 * Pace::NATIVE.run_bytes as u64;
 
 /// Opens a member's directory. Makes it when it is missing and a new cluster is wanted.
 pub(crate) fn open<D>(
@@ -92,7 +96,12 @@ where
     D::File: Send + Sync + 'static,
 {
     let log = LogOptions::new(log_id);
-    let keeper = KeeperOptions { cache_bytes, step_rows: STEP_ROWS, job_steps: JOB_STEPS };
+    let keeper = KeeperOptions {
+        cache_bytes,
+        step_rows: STEP_ROWS,
+        job_steps: JOB_STEPS,
+        reserve_bytes: RESERVE_BYTES,
+    };
     // Of a file that is damaged in ways that it does not expect redb makes a panic.
     let open = AssertUnwindSafe(|| Opened::open(directory, log, keeper, node::generation));
     let opened = catch_unwind(open).map_err(|_| {

@@ -18,7 +18,7 @@ use super::{Hub, Socket, WAIT};
 const RELAY: u32 = 0;
 
 const KEEPER: KeeperOptions =
-    KeeperOptions { cache_bytes: 1024 * 1024, step_rows: 1000, job_steps: 4 };
+    KeeperOptions { cache_bytes: 1024 * 1024, step_rows: 1000, job_steps: 4, reserve_bytes: 0 };
 
 /// One member, on a thread of its own.
 pub(crate) struct Member {
