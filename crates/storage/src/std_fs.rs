@@ -119,7 +119,13 @@ fn explain(path: &Path, what: &str, error: &io::Error) -> FileError {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => FileErrorKind::NoSpace,
         _ => FileErrorKind::Other,
     };
-    FileError { kind, text: format!("{} {what}: {error}", path.display()) }
+    let advice = match error.kind() {
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
+            "; the user that runs this must be able to write there"
+        }
+        _ => "",
+    };
+    FileError { kind, text: format!("{} {what}: {error}{advice}", path.display()) }
 }
 
 impl File for StdFile {

@@ -144,5 +144,7 @@ pub(crate) fn open_row(key: &[u8], sealed: &[u8]) -> Result<(Revision, Bytes), D
 }
 
 pub(crate) fn damaged(what: &str) -> Damage {
-    Damage(format!("the store's file is damaged: {what}"))
+    Damage(format!(
+        "the store's file is damaged: {what}. Keep a copy of this directory and replace this member"
+    ))
 }

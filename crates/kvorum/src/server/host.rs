@@ -38,6 +38,10 @@ const FULL_BYTES: usize = 4 * 1024 * 1024;
 /// Inputs that are handed in before the node is drained.
 const BURST: usize = 256;
 
+/// What to do about a full disk.
+const ROOM: &str = "No write is taken until there is room: delete keys and compact, or make room \
+                    on the disk, then `etcdctl alarm disarm`";
+
 /// What the node's task hears.
 pub(crate) enum Event {
     Up { link: u64, kind: LinkKind, queue: Queue },
@@ -163,14 +167,14 @@ impl Host {
             News::Room(Room { bytes, low }) => {
                 if low {
                     tracing::warn!(
-                        "the disk is full, or nearly so: the log has {bytes} bytes left"
+                        "the disk is full, or nearly so: the log has {bytes} bytes left. {ROOM}"
                     );
                 }
                 self.handle(Input::Room { bytes, low });
             }
             News::Done(done) => {
                 if let Done::NoSpace(why) = &done {
-                    tracing::warn!("no room for the store: {why}");
+                    tracing::warn!("no room for the store: {why}. {ROOM}");
                 }
                 self.handle(Input::Done(done));
             }

@@ -101,7 +101,9 @@ where
             Ok(()) => leave(&node, end).await,
             Err(error) => Err(error),
         },
-        ended = &mut end => ended.unwrap_or_else(|_| Err(anyhow!("the member's task is gone"))),
+        ended = &mut end => ended
+            .unwrap_or_else(|_| Err(anyhow!("the member's task is gone")))
+            .with_context(|| format!("the data directory {}", settings.data_dir.display())),
     };
     stopper.stop().await;
     result
