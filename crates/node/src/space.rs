@@ -78,7 +78,8 @@ impl Node {
         let Some((_, me)) = self.me().filter(|_| due) else { return };
         let alarm = AlarmMember { member_id: me.0, alarm: AlarmType::NoSpace };
         if self.state.alarms.is_raised(alarm) {
-            self.space.wanted = false;
+            // Cleared and due again, it is proposed at once.
+            (self.space.wanted, self.space.asked_at) = (false, None);
             return;
         }
         let now = self.clock.now;
