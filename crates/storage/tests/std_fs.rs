@@ -53,7 +53,7 @@ fn a_log_comes_back() {
     bytes[100] ^= 4;
     fs::write(&path, &bytes).expect("a file");
     let error = Log::open(open(), options).expect_err("corrupt").to_string();
-    assert!(error.starts_with("log-00000001: log refused at byte 40"), "{error}");
+    assert!(error.starts_with("log-00000001: log refused at byte 48"), "{error}");
     assert!(error.contains("was once safe on disk"), "{error}");
     assert_eq!(fs::read(&path).expect("a file"), bytes);
 }
