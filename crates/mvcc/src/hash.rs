@@ -3,8 +3,9 @@
 use api::kv::{KeyValue, RangeRequest};
 use api::{Bytes, Error, Result};
 
+use crate::draft::SLICE_BYTES;
 use crate::encode;
-use crate::mark::{Mark, is_tombstone};
+use crate::mark::{Mark, Revision, is_tombstone};
 use crate::store::Store;
 
 /// The hash of a store. Comparable only with one of equal revisions.
@@ -18,34 +19,77 @@ pub struct Hash {
     pub compact_revision: i64,
 }
 
-impl Store {
-    /// Hashes all rows up to `revision`; 0 is the newest.
-    pub fn hash(&self, revision: i64) -> Result<Hash> {
-        let revision = if revision == 0 { self.revision } else { revision };
-        if revision < self.compact_revision {
+/// A hash that is made in slices, so that it stops nobody, whatever is written meanwhile.
+#[derive(Clone, Debug)]
+pub struct Hashing {
+    /// The revision as it was asked for.
+    asked: i64,
+    /// The hash of the rows before `next`.
+    hash: Hash,
+    next: Revision,
+    /// The revision at whose state the versions count that are not above the compact revision.
+    state: i64,
+}
+
+impl Hashing {
+    /// Begins to hash all rows up to `revision`; 0 is the newest.
+    pub fn new(store: &Store, asked: i64) -> Result<Self> {
+        let revision = if asked == 0 { store.revision } else { asked };
+        let compact_revision = store.compact_revision;
+        if revision < compact_revision {
             return Err(Error::Compacted);
         }
-        if revision > self.revision {
+        if revision > store.revision {
             return Err(Error::FutureRev);
         }
-        let state = match self.has_key_at(revision)? {
-            true => revision,
-            false => self.compact_revision,
-        };
-        let mut hash = crc32c::crc32c(b"key");
-        let mut bytes = Vec::new();
-        for item in self.rows(0, revision) {
+        let state = if store.has_key_at(revision)? { revision } else { compact_revision };
+        let hash = Hash { hash: crc32c::crc32c(b"key"), revision, compact_revision };
+        Ok(Self { asked, hash, next: Revision::first(0), state })
+    }
+
+    /// Takes up to `rows` rows more in. The hash, once there are no more.
+    ///
+    /// # Errors
+    /// [`Error::Compacted`] if the revision was compacted meanwhile. Other compactions make it
+    /// begin again.
+    pub fn step(&mut self, store: &Store, rows: usize) -> Result<Option<Hash>> {
+        if store.compact_revision != self.hash.compact_revision {
+            *self = Self::new(store, self.asked)?;
+        }
+        let Hash { hash, revision, compact_revision } = &mut self.hash;
+        let (mut seen, mut size, mut bytes) = (0, 0, Vec::new());
+        for item in store.rows(self.next.main, *revision) {
             let (at, row) = item?;
+            if at < self.next {
+                continue;
+            }
+            if seen >= rows || size >= SLICE_BYTES {
+                self.next = at;
+                return Ok(None);
+            }
+            (seen, size) = (seen + 1, size + row.value.len());
             let mark = Mark::of(at, &row);
-            if at.main <= self.compact_revision && !self.counts(mark, &row, state)? {
+            if at.main <= *compact_revision && !store.counts(mark, &row, self.state)? {
                 continue;
             }
             bytes.clear();
             encode::row_key(mark, &mut bytes);
             encode::row_value(&row, &mut bytes);
-            hash = crc32c::crc32c_append(hash, &bytes);
+            *hash = crc32c::crc32c_append(*hash, &bytes);
         }
-        Ok(Hash { hash, revision, compact_revision: self.compact_revision })
+        Ok(Some(self.hash))
+    }
+}
+
+impl Store {
+    /// Hashes all rows up to `revision` at once; 0 is the newest.
+    pub fn hash(&self, revision: i64) -> Result<Hash> {
+        let mut hashing = Hashing::new(self, revision)?;
+        loop {
+            if let Some(hash) = hashing.step(self, usize::MAX)? {
+                return Ok(hash);
+            }
+        }
     }
 
     /// Whether a version that is not above the compact revision counts: if it is a part of the

@@ -80,7 +80,7 @@ mod txn;
 mod watch;
 mod write;
 
-pub use hash::Hash;
+pub use hash::{Hash, Hashing};
 pub use mark::{Mark, Revision};
 pub use range::Reading;
 pub use span::Span;

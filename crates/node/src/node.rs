@@ -9,7 +9,7 @@ use api::report::MemberReport;
 use api::session::ServerMessage;
 use mvcc::base::SharedBase;
 use mvcc::job::{Done, Job};
-use mvcc::{Reading, Store, Watchers};
+use mvcc::{Hashing, Reading, Store, Watchers};
 use raft::eraftpb::{Message, MessageType};
 use wal::{Batch, Recovered};
 
@@ -167,7 +167,14 @@ pub(crate) struct State {
     pub(crate) proposals: Proposals,
     pub(crate) reads: Reads,
     /// Large reads that are answered in slices.
-    pub(crate) readings: VecDeque<(Caller, Reading)>,
+    pub(crate) readings: VecDeque<(Caller, Large)>,
+}
+
+/// What is read in slices.
+#[derive(Debug)]
+pub(crate) enum Large {
+    Range(Reading),
+    Hash(Hashing),
 }
 
 impl Node {

@@ -3,18 +3,17 @@
 use api::cluster::{Member, MemberListRequest, MemberListResponse, StatusResponse};
 use api::frame::{PeerBody, decode_body};
 use api::identity::RaftId;
-use api::kv::RangeResponse;
 use api::limits;
 use api::maintenance::HashKvResponse;
 use api::session::{ClientMessage, Request, Response, ServerMessage};
 use api::watch::WatchRequest;
 use api::{ETCD_VERSION, Error, Result};
-use mvcc::{Reading, check};
+use mvcc::{Hash, Hashing, Reading, check};
 
 use crate::broken::{Broken, is};
 use crate::command::{Command, Op};
 use crate::life::Phase;
-use crate::node::{Node, State, by_size};
+use crate::node::{Large, Node, State, by_size};
 use crate::raft_node::RaftNode;
 use crate::read::Read;
 use crate::sessions::{Caller, Origin, deliver_to};
@@ -126,7 +125,7 @@ impl Node {
                 self.write(caller, Op::Compact(compact), bytes, deadline)?;
             }
             Request::Alarm(alarm) => self.write(caller, Op::Alarm(alarm), bytes, deadline)?,
-            Request::HashKv(hash) => self.answer_read(caller, &Request::HashKv(hash)),
+            Request::HashKv(hash) => self.read(caller, Request::HashKv(hash), true, deadline)?,
         }
         Ok(())
     }
@@ -176,13 +175,16 @@ impl Node {
     fn answer_read(&mut self, caller: Caller, request: &Request) {
         let result = match request {
             Request::Range(range) => match Reading::new(&self.state.store, range.clone()) {
-                Ok(reading) => return self.begin_reading(caller, reading),
+                Ok(reading) => return self.begin_reading(caller, Large::Range(reading)),
+                Err(error) => Err(error),
+            },
+            Request::HashKv(hash) => match Hashing::new(&self.state.store, hash.revision) {
+                Ok(hashing) => return self.begin_reading(caller, Large::Hash(hashing)),
                 Err(error) => Err(error),
             },
             Request::Txn(txn) => self.state.store.txn_read(txn).map(Response::Txn),
             Request::MemberList(list) => Ok(Response::MemberList(self.member_list(list))),
             Request::Status => Ok(Response::Status(self.status())),
-            Request::HashKv(request) => self.hash(request.revision),
             Request::Put(_) | Request::DeleteRange(_) | Request::Compact(_) | Request::Alarm(_) => {
                 Err(Error::Stopped)
             }
@@ -203,16 +205,20 @@ impl Node {
     }
 
     /// Reads a first slice: most reads are done with it.
-    fn begin_reading(&mut self, caller: Caller, mut reading: Reading) {
-        match self.read_slice(&mut reading) {
-            Ok(None) => self.state.readings.push_back((caller, reading)),
-            Ok(Some(answer)) => self.answer(caller, Ok(Response::Range(answer))),
+    fn begin_reading(&mut self, caller: Caller, mut large: Large) {
+        match self.read_slice(&mut large) {
+            Ok(None) => self.state.readings.push_back((caller, large)),
+            Ok(Some(answer)) => self.answer(caller, Ok(answer)),
             Err(error) => self.answer_or_halt(caller, Err(error)),
         }
     }
 
-    fn read_slice(&self, reading: &mut Reading) -> Result<Option<RangeResponse>> {
-        reading.step(&self.state.store, self.config.pace.read_keys)
+    fn read_slice(&self, large: &mut Large) -> Result<Option<Response>> {
+        let (store, keys) = (&self.state.store, self.config.pace.read_keys);
+        Ok(match large {
+            Large::Range(reading) => reading.step(store, keys)?.map(Response::Range),
+            Large::Hash(hashing) => hashing.step(store, keys)?.map(|hash| self.hashed(hash)),
+        })
     }
 
     /// One slice of one large read, each in its turn.
@@ -224,8 +230,7 @@ impl Node {
         }
     }
 
-    fn hash(&self, revision: i64) -> Result<Response> {
-        let hash = self.state.store.hash(revision)?;
+    fn hashed(&self, hash: Hash) -> Response {
         let mut response = HashKvResponse {
             hash: hash.hash,
             compact_revision: hash.compact_revision,
@@ -233,7 +238,7 @@ impl Node {
             ..HashKvResponse::default()
         };
         response.header.revision = self.state.store.revision();
-        Ok(Response::HashKv(response))
+        Response::HashKv(response)
     }
 
     fn member_list(&self, _request: &MemberListRequest) -> MemberListResponse {

@@ -50,6 +50,14 @@ pub(crate) enum Event {
     ToMember { place: String, conn: Option<u64>, bytes: Vec<u8> },
     /// A member's host notices that the hub closed this connection.
     LinkDown { place: String, conn: u64, again: bool },
+    /// A member's host tries to reach another place itself.
+    Dial { place: String, to: String },
+    /// A member's host has a link to another member.
+    WireUp { place: String, wire: u64 },
+    /// It notices that the other end has broken it.
+    WireDown { place: String, wire: u64 },
+    /// A frame reaches a member by such a link.
+    ByWire { place: String, wire: u64, bytes: Vec<u8> },
     /// A frame reaches a console.
     ToConsole { console: String, bytes: Vec<u8> },
     /// The disk has finished what it was given up to now.
@@ -69,9 +77,14 @@ impl Event {
             Self::Connect { place, .. }
             | Self::ToMember { place, .. }
             | Self::LinkDown { place, .. }
+            | Self::WireUp { place, .. }
+            | Self::WireDown { place, .. }
+            | Self::ByWire { place, .. }
             | Self::Synced { place, .. }
             | Self::Job { place, .. } => Some(place),
-            Self::ToHub { .. }
+            // A host that sleeps dials no one, and is dialed by no one; both look again.
+            Self::Dial { .. }
+            | Self::ToHub { .. }
             | Self::Closed { .. }
             | Self::ToConsole { .. }
             | Self::Ended { .. }

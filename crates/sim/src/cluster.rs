@@ -8,6 +8,7 @@ use api::session::{ClientMessage, ServerMessage};
 use node::{Input, Node, Pace};
 
 use crate::clock::{Agenda, Event};
+use crate::direct::Wires;
 use crate::disk::{Disk, Image};
 use crate::hub::{End, Hub};
 use crate::net::Net;
@@ -26,6 +27,8 @@ pub struct Settings {
     pub sync_ms: u64,
     /// Names of members without a vote.
     pub learners: Vec<String>,
+    /// Members are linked to each other, as servers are, and not by way of the hub.
+    pub direct: bool,
     /// Disks say that they have synced and have not.
     pub lying_disks: bool,
     /// How much is kept where.
@@ -39,6 +42,7 @@ impl Default for Settings {
             latency_ms: 1,
             sync_ms: 1,
             learners: Vec::new(),
+            direct: false,
             lying_disks: false,
             pace: Pace::NATIVE,
         }
@@ -58,6 +62,7 @@ pub struct Cluster {
     pub(crate) random: Random,
     pub(crate) places: BTreeMap<String, Place>,
     pub(crate) hub: Hub,
+    pub(crate) wires: Wires,
     pub(crate) lives: u64,
     /// The way between members.
     pub net: Net,
@@ -82,6 +87,7 @@ impl Cluster {
             random,
             places: BTreeMap::new(),
             hub: Hub::new(),
+            wires: Wires::default(),
             lives: 0,
             net,
             trace: Trace::default(),
@@ -246,6 +252,10 @@ impl Cluster {
             }
             Event::ToMember { place, conn, bytes } => self.receive(&place, conn, &bytes),
             Event::LinkDown { place, conn, again } => self.link_down(&place, conn, again),
+            Event::Dial { place, to } => self.dial(&place, &to),
+            Event::WireUp { place, wire } => self.wire_up(&place, wire),
+            Event::WireDown { place, wire } => self.wire_down(&place, wire),
+            Event::ByWire { place, wire, bytes } => self.by_wire(&place, wire, &bytes),
             Event::ToConsole { console, bytes } => self.at_console(&console, &bytes),
             Event::Synced { place, life } => self.synced(&place, life),
             Event::Job { place, life } => self.step_job(&place, life),

@@ -14,7 +14,7 @@ use crate::cluster::Cluster;
 use crate::trace::Kind;
 
 /// A host tries again to reach the hub after this long.
-const RECONNECT_MS: u64 = 100;
+pub(crate) const RECONNECT_MS: u64 = 100;
 
 /// What is at the other end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,14 +59,14 @@ impl Hub {
 
 /// The cluster's hub, and the connections to it.
 impl Cluster {
-    /// The place's connection to the hub breaks and does not come back by itself.
+    /// The place's connections break and do not come back by themselves.
     pub fn unlink(&mut self, name: &str) {
         let Some(place) = self.places.get_mut(name) else { return };
         place.wants_link = false;
         self.disconnect(name);
     }
 
-    /// The place's host connects to the hub again.
+    /// The place's host connects again.
     pub fn link(&mut self, name: &str) {
         let Some(place) = self.places.get_mut(name) else { return };
         place.wants_link = true;
@@ -74,12 +74,12 @@ impl Cluster {
         self.agenda.after(0, Event::Connect { place: name.into(), life });
     }
 
-    /// What waits to be written to the place's link has become much, or little again.
+    /// What waits to be written to the place's links has become much, or little again.
     pub fn link_full(&mut self, name: &str, full: bool) {
-        let running = self.places.get(name).and_then(|place| place.running.as_ref());
-        let Some(conn) = running.and_then(|running| running.conn) else { return };
-        let link = conn as u32;
-        self.input(name, if full { Input::LinkFull { link } } else { Input::LinkRoom { link } });
+        for link in self.links(name) {
+            let input = if full { Input::LinkFull { link } } else { Input::LinkRoom { link } };
+            self.input(name, input);
+        }
     }
 
     /// The hub's process dies.
@@ -124,6 +124,9 @@ impl Cluster {
     }
 
     pub(crate) fn connect(&mut self, name: &str, life: u64) {
+        if self.settings.direct {
+            return self.dial_all(name);
+        }
         let Some(place) = self.places.get_mut(name) else { return };
         let wants = place.wants_link;
         let Some(running) = place.in_life(life).filter(|r| wants && r.conn.is_none()) else {
@@ -151,6 +154,7 @@ impl Cluster {
     }
 
     pub(crate) fn disconnect(&mut self, name: &str) {
+        self.cut_wires(name);
         let running = self.places.get_mut(name).and_then(|place| place.running.as_mut());
         let Some(conn) = running.and_then(|running| running.conn) else { return };
         self.agenda.after(self.settings.latency_ms, Event::Closed { conn });

@@ -13,6 +13,7 @@
 
 pub mod clock;
 pub mod cluster;
+mod direct;
 pub mod disk;
 mod hub;
 pub mod invariants;

@@ -356,7 +356,9 @@ impl Cluster {
         let Some(running) = &mut place.running else { return };
         match output {
             Output::Send { link, frame } => {
-                if let Some(conn) = running.conn.filter(|conn| *conn as u32 == link) {
+                if self.settings.direct {
+                    self.wire_sends(name, link.into(), frame);
+                } else if let Some(conn) = running.conn.filter(|conn| *conn as u32 == link) {
                     let event = Event::ToHub { conn, bytes: frame };
                     self.agenda.after(self.settings.latency_ms, event);
                 }
@@ -380,7 +382,7 @@ impl Cluster {
             Output::Report(report) => place.report = Some(report),
             Output::Formed(_) => {}
             Output::Left | Output::Halt(_) => self.end(name),
-            Output::Close { .. } => unreachable!("all links here are to relays"),
+            Output::Close { link, code, .. } => self.close_wire(name, link.into(), code),
         }
     }
 

@@ -4,6 +4,7 @@
 //!
 //! ```text
 //!  cluster N [seed=S] [learners=A,B] [latency=MS] [sync=MS]   places 1 to N, nothing runs
+//!            [links=direct]                                    no hub between members
 //!            [run=ENTRIES] [keep=ENTRIES] [quota=BYTES]        see `Pace`
 //!  place P member=M [cluster=C] [token=T] [initial=A,B]        one more directory
 //!  trace KIND…              which lines to show: see `trace::Kind`; none for silence
@@ -28,13 +29,13 @@
 //! ```
 
 mod forge;
+mod requests;
 mod state;
 
 use std::collections::BTreeMap;
 use std::error::Error;
 
-use api::kv::PutRequest;
-use api::session::{ClientMessage, Request, ServerMessage};
+use api::session::ServerMessage;
 use goldenscript::{ArgumentConsumer, Command, Context};
 use node::Pace;
 use storage::Crash;
@@ -42,7 +43,6 @@ use storage::Crash;
 use crate::cluster::{Cluster, Settings};
 use crate::disk::Image;
 use crate::net::{Deed, Filter};
-use crate::request;
 use crate::trace::Kind;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
@@ -64,6 +64,7 @@ pub const ALL: &[(&str, &str)] = scripts![
     "console",
     "copied",
     "decider-wiped",
+    "direct",
     "foreign-frames",
     "form-five",
     "form-one",
@@ -243,41 +244,6 @@ impl Runner {
         Ok(String::new())
     }
 
-    fn ask(&mut self, verb: &str, client: &str, args: ArgumentConsumer<'_>) -> Result<String> {
-        let raft_id = |member: &str| self.cluster.raft_id(member);
-        let message = request::parse(verb, self.requests + 1, args, &raft_id)?;
-        self.say(client, &message)?;
-        Ok(String::new())
-    }
-
-    fn puts(&mut self, client: &str, args: &mut ArgumentConsumer<'_>) -> Result<()> {
-        let count: u64 = word(args)?.parse()?;
-        let size = number(args, "size")?.unwrap_or(1) as usize;
-        for n in 0..count {
-            let (key, value) = (format!("k{n}").into(), vec![b'x'; size].into());
-            let request = Request::Put(PutRequest { key, value, ..PutRequest::default() });
-            self.say(client, &ClientMessage::Request { id: self.requests + 1, request })?;
-        }
-        Ok(())
-    }
-
-    fn say(&mut self, client: &str, message: &ClientMessage) -> Result<()> {
-        if matches!(message, ClientMessage::Request { .. }) {
-            self.requests += 1;
-            self.open += 1;
-        }
-        match self.cluster.say(client, message) {
-            true => Ok(()),
-            false => Err(format!("there is no client {client:?}").into()),
-        }
-    }
-
-    fn count_answers(&mut self) {
-        for (_, message) in std::mem::take(&mut self.cluster.replies) {
-            self.open -= i64::from(matches!(message, ServerMessage::Response { .. }));
-        }
-    }
-
     fn new_cluster(&mut self, args: &mut ArgumentConsumer<'_>) -> Result<()> {
         let count: usize = word(args)?.parse()?;
         let defaults = Settings::default();
@@ -292,6 +258,7 @@ impl Runner {
             latency_ms: number(args, "latency")?.unwrap_or(defaults.latency_ms),
             sync_ms: number(args, "sync")?.unwrap_or(defaults.sync_ms),
             learners: list(args.take_key("learners")),
+            direct: args.take_key("links") == Some("direct"),
             lying_disks: false,
             pace,
         };

@@ -2,7 +2,7 @@
 
 use api::kv::{DeleteRangeRequest, PutRequest, RangeRequest, TxnRequest};
 use kvorum_mvcc::testing::Mover;
-use kvorum_mvcc::{Reading, Store, check};
+use kvorum_mvcc::{Hashing, Reading, Store, check};
 use proptest::prelude::*;
 
 use crate::model::Model;
@@ -134,6 +134,43 @@ proptest! {
         all_states_agree(&again, &model)?;
         prop_assert_eq!(again.hash(0), twin.hash(0));
         prop_assert_eq!(again.compact_revision(), twin.compact_revision());
+    }
+
+    /// A hash in slices is the hash, whatever happens between them.
+    #[test]
+    fn a_hash_in_slices_is_the_hash(
+        actions in prop::collection::vec(action(), 1..60),
+        begin in 0..40_usize,
+        rows in 1..6_usize,
+    ) {
+        let (mut store, mut mover, mut hashing) = (Store::new(), Mover::default(), None);
+        let mut begun = 0;
+        for (turn, action) in actions.iter().enumerate() {
+            match action {
+                Action::Put(put) => drop(store.put(put)),
+                Action::DeleteRange(delete) => drop(store.delete_range(delete)),
+                Action::Txn(txn) => drop(store.txn(txn)),
+                Action::Compact(revision) => drop(store.compact(*revision)),
+                Action::Below(below) => below.act(&mut mover, &mut store),
+                Action::Range(_) => {}
+            }
+            if turn == begin {
+                begun = store.revision();
+                hashing = Hashing::new(&store, begun).ok();
+            }
+            let Some(slices) = &mut hashing else { continue };
+            match slices.step(&store, rows) {
+                Ok(None) => {}
+                Ok(Some(hash)) => {
+                    prop_assert_eq!(Ok(hash), store.hash(begun));
+                    hashing = None;
+                }
+                Err(error) => {
+                    prop_assert_eq!(store.hash(begun), Err(error));
+                    hashing = None;
+                }
+            }
+        }
     }
 
     /// What compaction drops is no part of the hash of what it keeps: members that compact at

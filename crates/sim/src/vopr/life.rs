@@ -82,8 +82,8 @@ impl Life {
         let (latency_ms, sync_ms) = (plan.latency_ms, plan.sync_ms);
         let members: Vec<String> = (1..=plan.members).map(|n| n.to_string()).collect();
         let learners = members[(plan.members - plan.learners) as usize..].to_vec();
-        let pace = plan.pace;
-        let settings = Settings { seed, latency_ms, sync_ms, learners, lying_disks, pace };
+        let (direct, pace) = (plan.direct, plan.pace);
+        let settings = Settings { seed, latency_ms, sync_ms, learners, direct, lying_disks, pace };
         let mut cluster = Cluster::new(settings);
         for name in &members {
             cluster.add(name, name, NAME, "token", &members);
@@ -372,7 +372,8 @@ impl Life {
 
     /// A console comes when there is none and the hub runs.
     fn open_console(&mut self) {
-        if self.console.is_none() && self.cluster.hub_runs() {
+        // Behind a hub that no member is at, a console reaches nobody.
+        if self.console.is_none() && self.cluster.hub_runs() && !self.plan.direct {
             self.consoles += 1;
             let name = format!("c{}", self.consoles);
             self.cluster.console(&name, NAME);

@@ -13,6 +13,8 @@ pub struct Plan {
     pub members: u64,
     /// The last so many of them do not vote.
     pub learners: u64,
+    /// They are linked to each other, and not by way of the hub.
+    pub direct: bool,
     /// How long things happen to the cluster.
     pub trouble_ms: u64,
     /// How long a frame takes to the hub, and from there.
@@ -78,6 +80,7 @@ impl Plan {
             pace: pace(&mut random),
             step_ms: random.between(1, 8) * if slow { 4 } else { 1 },
             coda,
+            direct: random.in_1000(250),
         }
     }
 }
