@@ -398,7 +398,7 @@ mod tests {
             build: String::new(),
             who: Attachee::Member(presence()),
         });
-        let golden = [2, 0, 7, b'd', b'e', b'f', b'a', b'u', b'l', b't', 0, 0, 1, b'1', 7, 1, 9, 0];
+        let golden = [3, 0, 7, b'd', b'e', b'f', b'a', b'u', b'l', b't', 0, 0, 1, b'1', 7, 1, 9, 0];
         assert_eq!(attach.encode(), golden);
     }
 
