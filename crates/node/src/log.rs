@@ -96,11 +96,11 @@ impl RaftLog {
         Some(place)
     }
 
-    /// Goes on behind an entry that was never here.
+    /// Goes on behind a snapshot: the base is what has arrived.
     pub(crate) fn reset(&mut self, anchor: Place) {
         #[cfg(feature = "testing")]
         self.changed.set(self.changed.get().min(anchor.index));
-        self.anchor = anchor;
+        (self.anchor, self.base) = (anchor, Some(anchor));
         self.entries.clear();
         self.bytes = 0;
     }
