@@ -166,8 +166,7 @@ pub fn recover<E>(
 fn check_entries(tail: &Tail, recovered: &Recovered) -> Result<(), Refused> {
     let Indexes { first, next } = tail.indexes;
     let mut held = recovered.entries.iter().map(|(index, _)| *index);
-    // Without a cut, or an entry, that says where they begin, none may be missing.
-    let missing = (first.max(1)..next).find(|index| held.next() != Some(*index));
+    let missing = (first..next).find(|index| held.next() != Some(*index));
     let Some(index) = missing else { return Ok(()) };
     let segment = recovered.segments.len() - 1;
     let why = Refusal::Missing { index };
@@ -284,7 +283,8 @@ impl Replay<'_> {
         log: Option<&Tail>,
         (header, checksum): (SegmentHeader, u32),
     ) -> Result<Tail, Refused> {
-        let mut indexes = Indexes { first: 0, next: header.entry };
+        // Without a cut that says where entries begin, none may be missing.
+        let mut indexes = Indexes { first: header.entry.min(1), next: header.entry };
         if let Some(log) = log {
             let (found, expected) = (header.first, log.next);
             let same = header.log_id == log.log_id
