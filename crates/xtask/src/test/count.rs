@@ -34,6 +34,12 @@ impl Counts {
     }
 }
 
+/// Inputs, from the fuzzer's line `fuzz NAME: N inputs, …`. Of a target that failed there is none.
+pub(crate) fn fuzzed(log: &str) -> u64 {
+    let line = log.lines().find(|line| line.starts_with("fuzz "));
+    line.map_or(0, |line| before(line, " inputs"))
+}
+
 /// The number that stands before a word.
 fn before(line: &str, word: &str) -> u64 {
     let head = line.split(word).next().unwrap_or_default();
@@ -49,7 +55,7 @@ impl AddAssign for Counts {
 
 #[cfg(test)]
 mod tests {
-    use super::Counts;
+    use super::{Counts, fuzzed};
 
     #[test]
     fn cargo_lines_add_up() {
@@ -58,6 +64,12 @@ mod tests {
             test result: FAILED. 10 passed; 2 failed; 0 ignored\n\
             a test printed: 5 passed\n";
         assert_eq!(Counts::of_cargo(log), Counts { passed: 13, failed: 2 });
+    }
+
+    #[test]
+    fn inputs_are_counted() {
+        let log = "running 1 test\nfuzz wal: 1234 inputs, 40 outcomes, seed 7\ntest wal ... ok\n";
+        assert_eq!((fuzzed(log), fuzzed("wal: it panicked: see above")), (1234, 0));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, bail};
 
-use super::count::Counts;
+use super::count::{self, Counts};
 use super::steps::logged;
 use crate::digest::Digest;
 use crate::{root, run, vopr};
@@ -54,6 +54,8 @@ enum How {
         /// How many at once.
         rounds: u64,
     },
+    /// A target of the fuzzer, for so many seconds; it keeps what brought something new.
+    Fuzz(u64),
     /// So many lives of the simulator, of the seeds that come next.
     Lives(u64),
     /// Every broken build of the simulator; one round is all there is.
@@ -109,7 +111,20 @@ pub(crate) const LONGS: &[Long] = &[
         ],
         how: How::Rounds { package: "kvorum", tests: "kill", name: "killed_at_random", rounds: 50 },
     },
+    fuzz("fuzz-frame", "fuzzing: frames of peers and clients, and what is in them"),
+    fuzz("fuzz-command", "fuzzing: commands, as the log's entries hold them"),
+    fuzz("fuzz-snapshot", "fuzzing: pieces of snapshots and their summaries"),
+    fuzz("fuzz-wal", "fuzzing: files that are logs, or nearly so"),
+    fuzz("fuzz-node_follower", "fuzzing: a follower, under messages that are wrong"),
+    fuzz("fuzz-node_candidate", "fuzzing: a candidate, under messages that are wrong"),
+    fuzz("fuzz-node_leader", "fuzzing: a leader, under messages that are wrong"),
+    fuzz("fuzz-node_learner", "fuzzing: a learner, under messages that are wrong"),
 ];
+
+/// A target of the fuzzer, by the name of its test behind `fuzz-`.
+const fn fuzz(name: &'static str, about: &'static str) -> Long {
+    Long { name, about, unit: "inputs", proves: SIMULATED, how: How::Fuzz(60) }
+}
 
 /// All that runs in the simulator, and itself.
 const SIMULATED: &[&str] = &[
@@ -216,6 +231,14 @@ fn round(long: &Long, done: u64, lives: &mut Lives) -> (u64, Result<()>) {
             cargo.env("KVORUM_TEST_SEED", done.to_string());
             let (counts, result) = logged(&log, &mut cargo, Counts::of_cargo);
             (rounds * counts.passed, result)
+        }
+        How::Fuzz(seconds) => {
+            let target = long.name.trim_start_matches("fuzz-");
+            let mut cargo = run::cargo();
+            cargo.args(["test", "--release", "--package", "kvorum-sim", "--test", "fuzz", "--"]);
+            cargo.args(["--nocapture", "--exact", target]);
+            cargo.env("KVORUM_FUZZ_SECONDS", seconds.to_string()).env("KVORUM_FUZZ_KEEP", "1");
+            logged(&log, &mut cargo, count::fuzzed)
         }
         How::Lives(count) => {
             let words = ["lives", &count.to_string(), "from", &done.to_string()].map(String::from);
@@ -327,7 +350,7 @@ fn write<'a>(file: &PathBuf, rows: impl Iterator<Item = &'a Row>) -> Result<()> 
 
 #[cfg(test)]
 mod tests {
-    use super::{Lives, Row, parse, read, sum, write};
+    use super::{How, LONGS, Lives, Row, parse, read, sum, write};
 
     fn row(code: &str, count: u64, result: &str) -> Row {
         parse(&format!("mvcc-model\tc0ffee\t{code}\t{count}\tcases\t60\t{result}")).unwrap()
@@ -355,6 +378,15 @@ mod tests {
         assert_eq!(Lives::of_log("thread main panicked"), Lives::default());
         let rows = [row("new", 5, &format!("passed{}", lives.show()))];
         assert_eq!(sum(&rows, "mvcc-model", "new"), (5, 60));
+    }
+
+    #[test]
+    fn every_target_of_the_fuzzer_has_its_test() {
+        let tests = include_str!("../../../sim/tests/fuzz/main.rs");
+        for long in LONGS.iter().filter(|long| matches!(long.how, How::Fuzz(_))) {
+            let name = long.name.trim_start_matches("fuzz-");
+            assert!(tests.contains(&format!("fn {name}()")), "{name}");
+        }
     }
 
     #[test]

@@ -31,6 +31,7 @@ const TEST_EDGES: &[(&str, &[&str])] = &[
     ("storage", &["api"]),
     ("node", &["sim", "storage"]),
     ("kvorum", &["sim"]),
+    ("sim", &["mvcc"]),
     ("worker", &["mvcc", "sim", "wal"]),
 ];
 
