@@ -10,12 +10,13 @@
 //! second go round, so that what else this machine does hits all alike. Callers, servers and
 //! disk share it: compare within one run only. `BENCH_SECONDS` says how many turns each gets.
 
-use std::error::Error;
+#![allow(dead_code, reason = "each program uses its own part of what they share")]
+
+mod common;
+
 use std::fs::File;
 use std::io::Write as _;
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -26,45 +27,34 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tonic::transport::Channel;
 
-type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+use common::{Program, Result, Server};
 
 const VALUE_BYTES: usize = 256;
 /// Callers that share a connection.
 const CALLERS_PER_CHANNEL: usize = 10;
 /// How long one has its turn.
 const TURN: Duration = Duration::from_secs(1);
-const START_MAX: Duration = Duration::from_secs(20);
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let built = std::env::current_exe()?;
-    let built = built.parent().and_then(Path::parent).ok_or("not started by cargo")?;
-    let kvorum = built.join("kvorum");
-    if !kvorum.is_file() {
-        return Err(format!("{} is not built", kvorum.display()).into());
-    }
     let turns = std::env::var("BENCH_SECONDS").map_or(Ok(5), |text| text.parse())?;
-    let mut programs = vec![("kvorum".to_owned(), kvorum, true)];
-    for (at, other) in std::env::args_os().skip(1).enumerate() {
-        programs.push((format!("other {}", at + 1), PathBuf::from(other), true));
-    }
-    match std::env::var_os("ETCD") {
-        Some(etcd) => programs.push(("etcd".to_owned(), PathBuf::from(etcd), false)),
-        None => println!("(no etcd: name its program with ETCD)"),
-    }
+    let (kvorum, etcd) = Program::built_and_etcd()?;
+    let others = std::env::args_os().skip(1).enumerate();
+    let others =
+        others.map(|(at, path)| Program::kvorum(&format!("other {}", at + 1), path.into()));
+    let programs: Vec<Program> = [kvorum].into_iter().chain(others).chain(etcd).collect();
     println!(
         "{:8} {:>7} {:>8} {:>8} {:>8} {:>9}",
         "", "callers", "puts/s", "p50 ms", "p99 ms", "puts/sync"
     );
     for callers in [1, 100] {
         let mut contenders = Vec::new();
-        for (name, program, is_kvorum) in &programs {
-            let first: &[&str] = if *is_kvorum { &["server"] } else { &[] };
-            contenders.push(Contender::start(name, program, first, built, callers).await?);
+        for program in &programs {
+            contenders.push(Contender::start(program, callers).await?);
         }
         let mut raw = 0.0;
         for _ in 0..turns {
-            raw += raw_syncs(built, TURN / 2)?;
+            raw += raw_syncs(&common::built()?, TURN / 2)?;
             for contender in &mut contenders {
                 contender.turn().await?;
             }
@@ -80,7 +70,7 @@ async fn main() -> Result<()> {
 /// One server, its callers, and what they saw.
 struct Contender {
     name: String,
-    server: Running,
+    server: Server,
     channels: Vec<Channel>,
     callers: usize,
     took: Vec<Duration>,
@@ -89,29 +79,13 @@ struct Contender {
 }
 
 impl Contender {
-    async fn start(
-        name: &str,
-        program: &Path,
-        first: &[&str],
-        place: &Path,
-        callers: usize,
-    ) -> Result<Self> {
-        let server = start(program, first, place)?;
-        let url = format!("http://{}", server.address);
-        let since = Instant::now();
-        let mut channels = Vec::new();
-        while channels.len() * CALLERS_PER_CHANNEL < callers {
-            let channel = Channel::from_shared(url.clone())?.connect_lazy();
-            while KvClient::new(channel.clone()).put(put(0, 0)).await.is_err() {
-                if since.elapsed() > START_MAX {
-                    return Err(format!("{name} does not start").into());
-                }
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            channels.push(channel);
-        }
+    async fn start(program: &Program, callers: usize) -> Result<Self> {
+        let server = program.start(&[])?;
+        server.ready().await?;
+        let count = callers.div_ceil(CALLERS_PER_CHANNEL);
+        let channels = (0..count).map(|_| server.channel()).collect::<Result<Vec<_>>>()?;
         measure(&channels, callers, TURN).await?;
-        let (name, took) = (name.to_owned(), Vec::new());
+        let (name, took) = (program.name.clone(), Vec::new());
         Ok(Self { name, server, channels, callers, took, syncs: 0.0, seconds: 0.0 })
     }
 
@@ -148,42 +122,6 @@ fn raw_syncs(place: &Path, time: Duration) -> Result<f64> {
         count += 1;
     }
     Ok(f64::from(count) / since.elapsed().as_secs_f64())
-}
-
-/// A server that ends with its row.
-struct Running {
-    child: Child,
-    address: String,
-    _dir: tempfile::TempDir,
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
-}
-
-fn start(program: &Path, first: &[&str], place: &Path) -> Result<Running> {
-    let dir = tempfile::tempdir_in(place)?;
-    let (client, peer) = (free_port()?, free_port()?);
-    let [client_url, peer_url] = [client, peer].map(|port| format!("http://127.0.0.1:{port}"));
-    let child = Command::new(program)
-        .args(first)
-        .args(["--listen-client-urls", &client_url, "--advertise-client-urls", &client_url])
-        .args(["--listen-peer-urls", &peer_url, "--initial-advertise-peer-urls", &peer_url])
-        .args(["--initial-cluster", &format!("default={peer_url}"), "--data-dir"])
-        .arg(dir.path().join("data"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()?;
-    Ok(Running { child, address: format!("127.0.0.1:{client}"), _dir: dir })
 }
 
 fn put(caller: usize, n: u64) -> pb::PutRequest {
