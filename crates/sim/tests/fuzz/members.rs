@@ -239,7 +239,7 @@ impl<'a> Forger<'a> {
                 self.cluster.say(&place, &ClientMessage::Request { id: 99, request });
             }
             15 => {
-                let hold = self.input.byte() % 2 == 0;
+                let hold = self.input.byte().is_multiple_of(2);
                 let place = self.place.clone();
                 self.cluster.hold_syncs(&place, hold);
             }
@@ -268,7 +268,7 @@ impl<'a> Forger<'a> {
             20 => encode_body(&PeerBody::Offer { id: 1, message: &messages[0] }),
             21 => encode_body(&PeerBody::Ask { id: 1, from: (self.input.byte().into(), 0) }),
             22 => {
-                let next = (self.input.byte() % 2 == 0).then_some((9, 0));
+                let next = (self.input.byte().is_multiple_of(2)).then_some((9, 0));
                 encode_body(&PeerBody::Piece { id: 1, from: (0, 0), next, rows, summary })
             }
             23 => rows.to_vec(),
@@ -387,13 +387,13 @@ impl<'a> Forger<'a> {
         let ids: Vec<u64> = self.peers.iter().map(|peer| peer.id).chain([view.id]).collect();
         let mut members = Fields::default();
         for id in ids {
-            members.number(1 + u64::from(self.input.byte() % 16 == 0), id);
+            members.number(1 + u64::from(self.input.byte().is_multiple_of(16)), id);
         }
         let (index, term) = (self.near(view.last), self.near(view.term));
         let mut metadata = Fields::default();
         metadata.bytes(1, &members.0).number(2, index).number(3, term);
         let mut snapshot = Fields::default();
-        if self.input.byte() % 16 == 0 {
+        if self.input.byte().is_multiple_of(16) {
             snapshot.bytes(1, b"data");
         }
         snapshot.bytes(2, &metadata.0).0.clone()
