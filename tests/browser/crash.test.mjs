@@ -1,4 +1,5 @@
-// Workers that die, and pages that are left and shown again.
+// Workers that die.
+
 
 import assert from 'node:assert/strict';
 
@@ -27,50 +28,6 @@ scene('a Worker that crashes is started again', async (stage) => {
     await page.row('after', victim);
   }
   assert.equal(await hub.etcdctl.value('k'), 'before');
-});
-
-scene('a page that is left frees its members, and takes them again', async (stage) => {
-  const hub = await stage.hub();
-  const browser = await stage.browser(hub);
-  const page = await browser.open('/?member=1');
-  const others = [await browser.open('/?member=2'), await browser.open('/?member=3')];
-  await page.leader();
-  await hub.etcdctl.run('put', 'k', 'v');
-
-  // Left for another page: Chromium keeps it in its cache for the way back.
-  await page.show();
-  await page.page.evaluate(() => {
-    window.addEventListener('pageshow', (event) => (window.persisted = event.persisted));
-  });
-  await page.page.goto('about:blank');
-  await others[0].member('1', { role: 'stopped', place: /runs nowhere/ });
-  await others[0].leader({ running: 2 });
-  await hub.etcdctl.run('put', 'k', 'without it');
-
-  // Its lock and its file are free: another tab could run it. It does not, and the way back does.
-  await page.page.goBack({ waitUntil: 'commit' });
-  await until('the page to be shown again', () => page.page.evaluate(() => true));
-  assert.equal(await page.page.evaluate(() => window.persisted), true, 'it was in the cache');
-  await page.member('1', { role: /leader|follower/, place: /in this tab/ });
-  await page.leader();
-  await page.row('k', 'without it');
-});
-
-scene('a page that is left does not keep its member from another tab', async (stage) => {
-  const hub = await stage.hub();
-  const browser = await stage.browser(hub);
-  const page = await browser.open('/?member=1');
-  const others = [await browser.open('/?member=2'), await browser.open('/?member=3')];
-  await page.leader();
-  await page.page.goto('about:blank');
-  const heir = await browser.open('/?member=1');
-  await heir.member('1', { role: /leader|follower/, place: /in this tab/ });
-
-  // Back again, the first page finds its member taken, and says where it is.
-  await page.show();
-  await page.page.goBack({ waitUntil: 'commit' });
-  await page.member('1', { place: /in another tab/ });
-  await others[0].leader();
 });
 
 /** How many Workers the page has. */

@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict';
 
+import { controlWorker } from './lib/control.mjs';
 import { scene } from './lib/scene.mjs';
 import { sleep, until } from './lib/until.mjs';
 
@@ -122,12 +123,9 @@ function startTimer(tab) {
   });
 }
 
-/** A member's Worker that is never told to start one: the page's policy allows no other script. */
+/** A Worker that keeps the time, and writes and syncs a byte now and then. */
 async function startWorker(tab, name) {
-  await tab.page.evaluate(() => {
-    window.idle = new Worker('/browser.js', { type: 'module', name: 'control' });
-  });
-  const worker = await until('the control Worker', () => tab.workers.get('control'));
+  const worker = await controlWorker(tab);
   await worker.evaluate(async (name) => {
     const root = await navigator.storage.getDirectory();
     const file = await root.getFileHandle(`control-${name}`, { create: true });

@@ -1,0 +1,34 @@
+// A Worker beside the members' that is never told to start one: the page's policy allows no other
+// script. What it is asked to look at it looks at from a member's own place.
+
+import { until } from './until.mjs';
+
+export async function controlWorker(tab) {
+  await tab.page.evaluate(() => {
+    window.idle = new Worker('/browser.js', { type: 'module', name: 'control' });
+  });
+  return until('the control Worker', () => tab.workers.get('control'));
+}
+
+/** What is held of a member's directory in this browser: `{ files, lock }`. */
+export async function holdings(control, member) {
+  return control.evaluate(async (member) => {
+    let directory = await navigator.storage.getDirectory();
+    for (const name of ['kvorum', 'default', member]) {
+      directory = await directory.getDirectoryHandle(name);
+    }
+    const held = { files: [], lock: false };
+    for await (const [name, file] of directory.entries()) {
+      try {
+        // Two cannot be open at a time.
+        (await file.createSyncAccessHandle()).close();
+      } catch (error) {
+        if (error.name !== 'NoModificationAllowedError') throw error;
+        held.files.push(name);
+      }
+    }
+    const locks = await navigator.locks.query();
+    held.lock = locks.held.some(({ name }) => name === `kvorum/default/${member}`);
+    return held;
+  }, member);
+}
