@@ -7,7 +7,7 @@
 //! ```
 
 use api::identity::ClusterId;
-use js_sys::{AsyncIterator, Promise};
+use js_sys::{AsyncIterator, Function, Promise};
 use leptos::prelude::window;
 use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
@@ -54,6 +54,31 @@ async fn remove_in(cluster: &str) -> Result<(), JsValue> {
         Err(e) if is_not_found(&e) => Ok(()),
         other => other.map(drop),
     }
+}
+
+/// Asks the browser to remove nothing of this site by itself.
+pub(crate) async fn ask_to_keep() {
+    // What it makes of that is what `stays` answers.
+    let _ = ask("persist").await;
+}
+
+/// Whether the browser keeps what is here until it is told to remove it, if it says so.
+pub(crate) async fn stays() -> Option<bool> {
+    ask("persisted").await.ok()?.as_bool()
+}
+
+/// What this site uses, and what it may use at most, if the browser says so.
+pub(crate) async fn bytes() -> Option<(u64, u64)> {
+    let estimate = ask("estimate").await.ok()?;
+    let bytes = |name| js::get(&estimate, name).as_f64().map(|bytes| bytes as u64);
+    Some((bytes("usage")?, bytes("quota")?))
+}
+
+/// Calls a method that some browsers do not have.
+async fn ask(method: &str) -> Result<JsValue, JsValue> {
+    let storage = js::get(&window().navigator(), "storage");
+    let method: Function = js::get(&storage, method).dyn_into()?;
+    JsFuture::from(method.call0(&storage)?.dyn_into::<Promise>()?).await
 }
 
 async fn root() -> Result<FileSystemDirectoryHandle, JsValue> {

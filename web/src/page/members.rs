@@ -12,7 +12,7 @@ use crate::browser::locks::{self, Held};
 use crate::browser::worker::{FromWorker, Start, ToWorker, Worker};
 use crate::browser::{storage, time, visit};
 use crate::rules::address::MEMBERS;
-use crate::rules::life::{Duty, Happening, Life, Phase};
+use crate::rules::life::{Duty, Happening, Life, Phase, Storage};
 use crate::rules::plan::{self, Binding, Verdict};
 
 /// How long a page waits for a lock that is about to be freed: by a tab that is closing, or that
@@ -172,7 +172,12 @@ impl Page {
                 self.learn_cluster(Some(cluster));
                 spawn_local(self.list_directories());
             }
-            FromWorker::Storage(storage) => self.happen(name, Happening::Stores(storage)),
+            FromWorker::Storage(storage) => {
+                if storage == Storage::Files {
+                    self.stores_here();
+                }
+                self.happen(name, Happening::Stores(storage));
+            }
             FromWorker::Left => self.happen(name, Happening::Left),
             FromWorker::Paused => self.happen(name, Happening::Paused),
             FromWorker::Halted(reason) => self.happen(name, Happening::Halted(reason)),

@@ -21,6 +21,7 @@ mod locks;
 mod members;
 mod rebind;
 mod requests;
+mod room;
 mod rows;
 mod tabs;
 
@@ -39,6 +40,7 @@ use crate::rules::life::{Life, Storage};
 use crate::rules::native;
 use crate::rules::notice::{self, Notice, Situation};
 use crate::rules::plan::{self, Binding, Directories};
+use crate::rules::room::Room;
 use crate::rules::source::Source;
 use crate::rules::title::Here;
 
@@ -88,6 +90,8 @@ pub(crate) struct Page {
     directories: RwSignal<Directories>,
     /// The browser refuses files to the page.
     no_files: RwSignal<bool>,
+    /// How this browser stores, once a member of this page does so.
+    room: RwSignal<Option<Room>>,
     /// Why this page may not run members.
     cannot_host: RwSignal<Option<String>>,
     /// Raised whenever requests go another way than before.
@@ -125,6 +129,7 @@ impl Page {
             locked: RwSignal::default(),
             directories: RwSignal::default(),
             no_files: RwSignal::default(),
+            room: RwSignal::default(),
             cannot_host: RwSignal::default(),
             reroutes: RwSignal::default(),
             reached: RwSignal::default(),
@@ -207,6 +212,11 @@ impl Page {
             older: self.directories.with(|all| plan::holds_an_older(all, self.binding.get())),
             cards: self.names().into_iter().map(|name| (name.clone(), self.card(&name))).collect(),
         })
+    }
+
+    /// How this browser stores the data of this page's members, in words.
+    pub(crate) fn room(self) -> Option<String> {
+        self.room.with(|room| room.as_ref().map(Room::words)).filter(|words| !words.is_empty())
     }
 
     /// The cluster, once it has formed.

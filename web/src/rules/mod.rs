@@ -16,6 +16,7 @@ pub mod native;
 pub mod notice;
 pub mod pace;
 pub mod plan;
+pub mod room;
 pub mod route;
 pub mod scope;
 pub mod showing;

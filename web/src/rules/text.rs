@@ -1,14 +1,20 @@
 //! Numbers, names and long texts as people read them.
 
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
 /// Characters of a name inside of a sentence.
 const SHORT_CHARS: usize = 40;
 
 /// A size in the unit that reads best.
-pub fn size(bytes: usize) -> String {
+pub fn size(bytes: u64) -> String {
+    let of = |unit: u64| bytes as f64 / unit as f64;
     match bytes {
-        0..1024 => format!("{bytes} bytes"),
-        1024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1024.0),
-        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+        0..KIB => format!("{bytes} bytes"),
+        KIB..MIB => format!("{:.1} KiB", of(KIB)),
+        MIB..GIB => format!("{:.1} MiB", of(MIB)),
+        _ => format!("{:.1} GiB", of(GIB)),
     }
 }
 
@@ -96,6 +102,7 @@ mod tests {
             (size(12), size(1536), size(1_572_864)),
             ("12 bytes".into(), "1.5 KiB".into(), "1.5 MiB".into())
         );
+        assert_eq!(size(10 << 30), "10.0 GiB");
         assert_eq!((millis(1.24), millis(7000.0)), ("1.2 ms".into(), "7.0 s".into()));
     }
 }

@@ -30,6 +30,9 @@ pub(super) fn Members() -> impl IntoView {
                     <MemberCard name/>
                 </For>
             </div>
+            <Show when=move || page.room().is_some()>
+                <p class="about after" data-field="room">{move || page.room()}</p>
+            </Show>
         </section>
     }
 }

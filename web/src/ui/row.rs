@@ -116,7 +116,7 @@ fn Value(row: Memo<Option<Row>>) -> impl IntoView {
     let empty = Memo::new(move |_| value().is_some_and(|value| value.is_empty()));
     let words = move |all: usize| match whole.get() {
         true => "Show less".to_owned(),
-        false => format!("Show all {}", text::size(all)),
+        false => format!("Show all {}", text::size(all as u64)),
     };
     view! {
         {shown}
