@@ -99,6 +99,13 @@ export class Browser {
     return tab;
   }
 
+  /** Its processes: `{ id, type }`, where the type of one that runs pages is `renderer`. */
+  async processes() {
+    const cdp = await this.playwright.newBrowserCDPSession();
+    const { processInfo } = await cdp.send('SystemInfo.getProcessInfo');
+    return processInfo.filter(({ id }) => id > 0);
+  }
+
   /** All of its processes at once, with no time to do anything. */
   async kill() {
     const child = this.child;

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::count::{self, Counts};
-use super::steps::logged;
+use super::steps::{IN_BROWSERS, Need, logged, node_tests};
+use super::{Prepared, prepare};
 use crate::digest::Digest;
 use crate::{root, run, vopr};
 
@@ -60,6 +61,8 @@ enum How {
     Lives(u64),
     /// Every broken build of the simulator; one round is all there is.
     Mutants,
+    /// So many rounds of a test that reads their number from `KVORUM_ROUNDS`.
+    InBrowsers { test: &'static str, rounds: u64 },
 }
 
 /// Every long form.
@@ -111,6 +114,13 @@ pub(crate) const LONGS: &[Long] = &[
         ],
         how: How::Rounds { package: "kvorum", tests: "kill", name: "killed_at_random", rounds: 50 },
     },
+    Long {
+        name: "browser-kill",
+        about: "browsers that are killed under load: no acknowledged put is lost",
+        unit: "rounds",
+        proves: IN_A_TAB,
+        how: How::InBrowsers { test: "tests/browser/killed.test.mjs", rounds: 10 },
+    },
     fuzz("fuzz-frame", "fuzzing: frames of peers and clients, and what is in them"),
     fuzz("fuzz-command", "fuzzing: commands, as the log's entries hold them"),
     fuzz("fuzz-snapshot", "fuzzing: pieces of snapshots and their summaries"),
@@ -125,6 +135,10 @@ pub(crate) const LONGS: &[Long] = &[
 const fn fuzz(name: &'static str, about: &'static str) -> Long {
     Long { name, about, unit: "inputs", proves: SIMULATED, how: How::Fuzz(60) }
 }
+
+/// All that a member in a tab is made of.
+const IN_A_TAB: &[&str] =
+    &["crates/api", "crates/mvcc", "crates/node", "crates/storage", "crates/wal", "worker"];
 
 /// All that runs in the simulator, and itself.
 const SIMULATED: &[&str] = &[
@@ -166,8 +180,12 @@ pub(crate) fn run(name: &str, minutes: u64) -> Result<ExitCode> {
     let mut result = Ok(());
     let (before, _) = sum(&earlier, name, &row.code);
     let mut lives = Lives::default();
+    let prepared = prepare(long.needs());
+    if let Some(missing) = prepared.missing.values().next() {
+        bail!("could not run: {missing}");
+    }
     while result.is_ok() && (row.count == 0 || (begun.elapsed() < limit && !long.is_once())) {
-        let (count, outcome) = round(long, before + row.count, &mut lives);
+        let (count, outcome) = round(long, &prepared, before + row.count, &mut lives);
         result = outcome;
         row.count += count;
         row.seconds = begun.elapsed().as_secs();
@@ -211,7 +229,7 @@ fn start(long: &Long) -> Result<Row> {
 
 /// One round. Proptest draws new cases each time and keeps the seed of one that failed beside the
 /// test, where the next run of any form tries it first.
-fn round(long: &Long, done: u64, lives: &mut Lives) -> (u64, Result<()>) {
+fn round(long: &Long, prepared: &Prepared, done: u64, lives: &mut Lives) -> (u64, Result<()>) {
     let log = format!("long-{}", long.name);
     match long.how {
         How::Cases { package, tests, names, cases } => {
@@ -252,13 +270,32 @@ fn round(long: &Long, done: u64, lives: &mut Lives) -> (u64, Result<()>) {
             let (count, result) = logged(&log, &mut vopr::command(&["mutants".into()]), noticed);
             (count as u64, result)
         }
+        How::InBrowsers { test, rounds } => {
+            let mut node = node_tests(prepared, &[root::path(test)]);
+            node.env("KVORUM_ROUNDS", rounds.to_string());
+            logged(&log, &mut node, rounds_of_log)
+        }
     }
+}
+
+/// From the lines `# round 3: …` that a test prints after each of its rounds.
+fn rounds_of_log(log: &str) -> u64 {
+    log.lines()
+        .filter(|line| line.trim_start_matches(['#', '\\', ' ']).starts_with("round "))
+        .count() as u64
 }
 
 impl Long {
     /// Whether another round would show the same again.
     fn is_once(&self) -> bool {
         matches!(self.how, How::Mutants)
+    }
+
+    fn needs(&self) -> &'static [Need] {
+        match self.how {
+            How::InBrowsers { .. } => IN_BROWSERS,
+            _ => &[],
+        }
     }
 }
 
@@ -350,7 +387,7 @@ fn write<'a>(file: &PathBuf, rows: impl Iterator<Item = &'a Row>) -> Result<()> 
 
 #[cfg(test)]
 mod tests {
-    use super::{How, LONGS, Lives, Row, parse, read, sum, write};
+    use super::{How, LONGS, Lives, Row, parse, read, rounds_of_log, sum, write};
 
     fn row(code: &str, count: u64, result: &str) -> Row {
         parse(&format!("mvcc-model\tc0ffee\t{code}\t{count}\tcases\t60\t{result}")).unwrap()
@@ -387,6 +424,12 @@ mod tests {
             let name = long.name.trim_start_matches("fuzz-");
             assert!(tests.contains(&format!("fn {name}()")), "{name}");
         }
+    }
+
+    #[test]
+    fn rounds_are_counted_by_their_lines() {
+        let log = "# \\# round 1: all there\n# round 2: all there\n# 2 rounds\nok 1 - a round\n";
+        assert_eq!(rounds_of_log(log), 2);
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub(crate) fn test(options: &Options) -> Result<ExitCode> {
         return long::run(name, options.minutes);
     }
     let steps = chosen(options.only.as_deref())?;
-    let prepared = prepare(&steps);
+    let prepared = prepare(steps.iter().flat_map(|step| step.needs));
     let start = Instant::now();
     let mut total = Counts::default();
     let mut failures = Vec::new();
@@ -102,11 +102,11 @@ fn chosen(only: Option<&str>) -> Result<Vec<&'static Step>> {
     Ok(steps)
 }
 
-/// Prepares everything that these steps need. What is missing is said before the long part.
-fn prepare(steps: &[&Step]) -> Prepared {
+/// Prepares everything that is needed. What is missing is said before the long part.
+fn prepare<'a>(needs: impl IntoIterator<Item = &'a Need>) -> Prepared {
     let mut prepared = Prepared { site: None, env: Env::new(), missing: BTreeMap::new() };
     // In the order of `Need`: what may be missing comes before the long builds.
-    let mut needs: Vec<Need> = steps.iter().flat_map(|step| step.needs).copied().collect();
+    let mut needs: Vec<Need> = needs.into_iter().copied().collect();
     needs.sort();
     needs.dedup();
     for need in needs {

@@ -40,6 +40,9 @@ pub(crate) struct Step {
     pub(crate) run: fn(&Prepared) -> (Counts, Result<()>),
 }
 
+/// What a test in a browser needs.
+pub(crate) const IN_BROWSERS: &[Need] = &[Need::Chromium, Need::Node, Need::Etcd, Need::Site];
+
 /// Every step, the quick ones first.
 pub(crate) const STEPS: &[Step] = &[
     Step { name: "native", about: "every crate's own tests", needs: &[Need::Etcd], run: native },
@@ -64,7 +67,7 @@ pub(crate) const STEPS: &[Step] = &[
     Step {
         name: "browser",
         about: "clusters in tabs, driven by Playwright and the real etcdctl",
-        needs: &[Need::Chromium, Need::Node, Need::Etcd, Need::Site],
+        needs: IN_BROWSERS,
         run: browser,
     },
 ];
@@ -103,11 +106,17 @@ fn browser(prepared: &Prepared) -> (Counts, Result<()>) {
         Ok(files) => files,
         Err(error) => return (Counts::default(), Err(error)),
     };
+    logged("browser", &mut node_tests(prepared, &files), Counts::of_node)
+}
+
+/// Node's test runner on these files, with all that is prepared.
+pub(crate) fn node_tests(prepared: &Prepared, files: &[PathBuf]) -> Command {
     let node = prepared.env.iter().find(|(name, _)| *name == "NODE").map(|(_, node)| node);
     let mut command = run::command(node.map_or(Path::new("node"), PathBuf::as_path));
     // One file at a time: several browsers on two cores would time each other out.
     command.args(["--test", "--test-concurrency=1", "--test-reporter=tap"]).args(files);
-    logged("browser", tools::give(&mut command, &prepared.env), Counts::of_node)
+    tools::give(&mut command, &prepared.env);
+    command
 }
 
 /// The test files of a directory: `*.test.mjs`. Named one by one, because what Node makes of a
