@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 
-import { controlWorker } from './lib/control.mjs';
+import { controlWorker, gaps as gapsOf, keepTime } from './lib/control.mjs';
 import { scene } from './lib/scene.mjs';
 import { sleep, until } from './lib/until.mjs';
 
@@ -126,30 +126,19 @@ function startTimer(tab) {
 /** A Worker that keeps the time, and writes and syncs a byte now and then. */
 async function startWorker(tab, name) {
   const worker = await controlWorker(tab);
+  await keepTime(worker);
   await worker.evaluate(async (name) => {
     const root = await navigator.storage.getDirectory();
     const file = await root.getFileHandle(`control-${name}`, { create: true });
     const handle = await file.createSyncAccessHandle();
-    let last = performance.now();
-    let runs = 0;
-    self.gaps = [];
     setInterval(() => {
-      const now = performance.now();
-      self.gaps = [...self.gaps.slice(-200), { at: now, gap: now - last }];
-      last = now;
-      runs += 1;
-      if (runs % 20 !== 0) return;
       handle.write(new Uint8Array(1), { at: 0 });
       handle.flush();
-    }, 50);
+    }, 1000);
   }, name);
 }
 
 /** Of the control Worker in the last seconds, in milliseconds. */
-function longestGap(tab) {
-  return tab.workers.get('control').evaluate((ago) => {
-    const now = performance.now();
-    const recent = self.gaps.filter(({ at }) => now - at < ago).map(({ gap }) => gap);
-    return Math.round(Math.max(0, ...recent));
-  }, STARVED_AGO_MS);
+async function longestGap(tab) {
+  return Math.round(Math.max(0, ...await gapsOf(tab.workers.get('control'), STARVED_AGO_MS)));
 }

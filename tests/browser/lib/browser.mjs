@@ -70,10 +70,22 @@ export class Browser {
       const [port, path] = (await readFile(portFile, 'utf8')).split('\n');
       return path && port;
     });
-    const at = `http://127.0.0.1:${port}`;
-    this.playwright = await chromium.connectOverCDP(at, { noDefaults: true });
-    this.context = this.playwright.contexts()[0];
+    this.at = `http://127.0.0.1:${port}`;
+    await this.connect();
     return this;
+  }
+
+  async connect() {
+    this.playwright = await chromium.connectOverCDP(this.at, { noDefaults: true });
+    this.context = this.playwright.contexts()[0];
+  }
+
+  /** The tabs as they are: Playwright has done with a page that has crashed once. */
+  async connectAnew() {
+    await this.playwright.close();
+    await this.connect();
+    this.tabs = this.context.pages().map((page) => new Tab(page));
+    return this.tabs;
   }
 
   /** Opens a tab in front of the others. */

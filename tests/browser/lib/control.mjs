@@ -32,3 +32,26 @@ export async function holdings(control, member) {
     return held;
   }, member);
 }
+
+/** Has it count its runs, meant for every 50 ms, and keep how far apart they were. */
+export function keepTime(control) {
+  return control.evaluate(() => {
+    let last = performance.now();
+    self.runs = 0;
+    self.gaps = [];
+    setInterval(() => {
+      const now = performance.now();
+      self.gaps = [...self.gaps.slice(-200), { at: now, gap: now - last }];
+      self.runs += 1;
+      last = now;
+    }, 50);
+  });
+}
+
+/** The gaps of the last seconds, in milliseconds. */
+export function gaps(control, agoMs = 10_000) {
+  return control.evaluate((ago) => {
+    const now = performance.now();
+    return self.gaps.filter(({ at }) => now - at < ago).map(({ gap }) => gap);
+  }, agoMs);
+}
