@@ -4,6 +4,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 
+import { Promises } from './lib/promises.mjs';
 import { Puts } from './lib/puts.mjs';
 import { scene } from './lib/scene.mjs';
 import { sleep, until } from './lib/until.mjs';
@@ -19,19 +20,19 @@ const ENOUGH_PUTS = 30;
 
 scene(`killed ${ROUNDS} times under load, a browser loses nothing`, async (stage) => {
   const { hub, browser } = await open(stage);
-  const promised = new Map();
+  const promised = new Promises();
   for (let round = 1; round <= ROUNDS; round += 1) {
     const puts = await load(stage, hub, browser, `r${round}/`);
     const lost = await afterKill(hub, browser, puts, promised);
     assert.deepEqual(lost, [], `round ${round}: acknowledged, and not there`);
     console.log(`# round ${round}: ${puts.acknowledged.size} acknowledged, all there`);
   }
-  console.log(`# ${ROUNDS} rounds, ${promised.size} acknowledged puts, none lost`);
+  console.log(`# ${ROUNDS} rounds, ${promised.all.size} acknowledged puts, none lost`);
 }, { timeout: 60_000 + ROUNDS * ROUND_ENDS_AFTER_MS });
 
 scene('a flush that does nothing is noticed by the same rounds', async (stage) => {
   const { hub, browser } = await open(stage);
-  const promised = new Map();
+  const promised = new Promises();
   const honest = await load(stage, hub, browser, 'honest/');
   assert.deepEqual(await afterKill(hub, browser, honest, promised), []);
   const flushes = await inWorkers(browser, () => {
@@ -74,21 +75,15 @@ async function load(stage, hub, browser, prefix) {
 
 /** Starts the browser again, and answers which promises it broke. */
 async function afterKill(hub, browser, puts, promised) {
-  for (const [key, value] of puts.acknowledged) promised.set(key, value);
+  promised.of(puts);
   await browser.start();
   const page = await browser.open('/');
   await page.leader();
   for (const name of MEMBERS) await page.member(name, { place: /in this tab · keeps files/ });
-  const out = await hub.etcdctl.run('get', '--prefix', '', '-w', 'json');
-  const there = new Map((JSON.parse(out).kvs ?? []).map((kv) => [text(kv.key), text(kv.value)]));
-  return [...promised].filter(([key, value]) => there.get(key) !== value).map(([key]) => key);
+  return promised.broken(hub.etcdctl);
 }
 
 function inWorkers(browser, work) {
   const { workers } = browser.tabs.at(-1);
   return Promise.all(MEMBERS.map((name) => workers.get(name).evaluate(work)));
-}
-
-function text(base64) {
-  return Buffer.from(base64, 'base64').toString();
 }

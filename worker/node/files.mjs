@@ -1,10 +1,11 @@
 // A member's directory on Node's file system, as the module wants it.
 
 import { closeSync, constants, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync, mkdirSync,
-  openSync, readFileSync, readSync, readdirSync, unlinkSync, writeSync } from 'node:fs';
+  openSync, readSync, readdirSync, realpathSync, rmSync, unlinkSync, writeSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-const LOCK = 'lock';
+// A process that has a directory has a file of this name with its number in there.
+const LOCK = /^lock-(\d+)$/;
 const ZEROS = new Uint8Array(1024 * 1024);
 
 // The kinds of errors that the module knows are those of browsers.
@@ -83,25 +84,30 @@ class Handle {
 }
 
 export class NodeFiles {
+  // Directories that this process has.
+  static #taken = new Set();
+
   #path;
 
   // Opens a directory, and makes it if it is missing. Nobody else may have it open.
   constructor(path) {
     mkdirSync(path, { recursive: true, mode: 0o700 });
     syncDirectory(dirname(path));
-    this.#path = path;
-    this.#lock(join(path, LOCK));
+    this.#path = realpathSync(path);
+    this.#lock();
   }
 
   names() {
-    return readdirSync(this.#path).filter((name) => name !== LOCK);
+    return readdirSync(this.#path).filter((name) => !LOCK.test(name));
   }
 
   open(name) {
-    const fresh = !this.names().includes(name);
-    const handle = new Handle(join(this.#path, name));
-    if (fresh) syncDirectory(this.#path);
-    return handle;
+    return attempt(() => {
+      const fresh = !this.names().includes(name);
+      const handle = new Handle(join(this.#path, name));
+      if (fresh) syncDirectory(this.#path);
+      return handle;
+    });
   }
 
   remove(name) {
@@ -109,27 +115,30 @@ export class NodeFiles {
   }
 
   close() {
-    unlinkSync(join(this.#path, LOCK));
+    NodeFiles.#taken.delete(this.#path);
+    unlinkSync(this.#own());
   }
 
-  // Node cannot lock files. The number of a process that runs says that it has the directory.
-  #lock(path) {
-    for (let tries = 0; tries < 2; tries += 1) {
-      try {
-        const fd = openSync(path, 'wx', 0o600);
-        writeSync(fd, `${process.pid}\n`);
-        closeSync(fd);
-        return;
-      } catch (error) {
-        if (error.code !== 'EEXIST') throw error;
-      }
-      const owner = Number(readFileSync(path, 'utf8'));
-      if (owner > 0 && isAlive(owner)) {
+  #own() {
+    return join(this.#path, `lock-${process.pid}`);
+  }
+
+  // Node cannot lock files. So whoever comes first says that it is there, and then looks whether
+  // somebody else is: of two at a time both may be turned away, and never both let in.
+  #lock() {
+    if (NodeFiles.#taken.has(this.#path)) throw new Error(`${this.#path} is in use here already`);
+    closeSync(openSync(this.#own(), 'w', 0o600));
+    for (const name of readdirSync(this.#path)) {
+      const owner = Number(LOCK.exec(name)?.[1] ?? process.pid);
+      if (owner === process.pid) continue;
+      if (isAlive(owner)) {
+        unlinkSync(this.#own());
         throw new Error(`${this.#path} is in use by process ${owner}`);
       }
-      unlinkSync(path);
+      // Left by one that was killed. Another one may have removed it just now.
+      rmSync(join(this.#path, name), { force: true });
     }
-    throw new Error(`${this.#path} cannot be locked`);
+    NodeFiles.#taken.add(this.#path);
   }
 }
 

@@ -92,6 +92,7 @@ const host = new Host(wasm, options, tell);
 
 function end(code) {
   host.shut();
+  process.stdout.write(`${JSON.stringify({ type: 'longest', ...host.longest })}\n`);
   files.close();
   process.exit(code);
 }

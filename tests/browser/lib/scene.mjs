@@ -10,6 +10,7 @@ import { Browser } from './browser.mjs';
 import { need } from './env.mjs';
 import { Etcdctl } from './etcdctl.mjs';
 import { Hub } from './hub.mjs';
+import { NodeMember } from './node.mjs';
 import { servers } from './server.mjs';
 
 const TEST_ENDS_AFTER_MS = 180_000;
@@ -41,6 +42,12 @@ class Scene {
     this.members = await servers(this.dir, names);
     const started = this.members.filter(({ name }) => start.includes(name));
     await Promise.all(started.map((server) => server.start()));
+    return this.members;
+  }
+
+  /** Members of these names in Node, at a hub, all of them running. */
+  nodes(hub, names) {
+    this.members = names.map((name) => new NodeMember(this.dir, name, hub).start());
     return this.members;
   }
 
@@ -95,7 +102,7 @@ class Scene {
       console.log(await tab.page.innerText('body', { timeout: 2000 }).catch(String));
     }
     for (const hub of this.hubs) console.log('--- the hub', hub.log);
-    for (const { name, log } of this.members) console.log(`--- server ${name}`, log);
+    for (const { name, log } of this.members) console.log(`--- member ${name}`, log);
   }
 
   async end() {

@@ -65,10 +65,16 @@ pub(crate) const STEPS: &[Step] = &[
         run: wasm,
     },
     Step {
+        name: "node",
+        about: "clusters in Node, on real files, driven by the real etcdctl",
+        needs: &[Need::Node, Need::Etcd, Need::Site],
+        run: |prepared| scenes("node", prepared),
+    },
+    Step {
         name: "browser",
         about: "clusters in tabs, driven by Playwright and the real etcdctl",
         needs: IN_BROWSERS,
-        run: browser,
+        run: |prepared| scenes("browser", prepared),
     },
 ];
 
@@ -101,12 +107,13 @@ fn wasm(prepared: &Prepared) -> (Counts, Result<()>) {
     logged("wasm", tools::give(&mut cargo, &prepared.env), Counts::of_cargo)
 }
 
-fn browser(prepared: &Prepared) -> (Counts, Result<()>) {
-    let files = match test_files(&root::path("tests/browser")) {
+/// The scenes in `tests/NAME`.
+fn scenes(name: &str, prepared: &Prepared) -> (Counts, Result<()>) {
+    let files = match test_files(&root::path(&format!("tests/{name}"))) {
         Ok(files) => files,
         Err(error) => return (Counts::default(), Err(error)),
     };
-    logged("browser", &mut node_tests(prepared, &files), Counts::of_node)
+    logged(name, &mut node_tests(prepared, &files), Counts::of_node)
 }
 
 /// Node's test runner on these files, with all that is prepared.
