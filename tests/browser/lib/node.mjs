@@ -12,10 +12,11 @@ const SCRIPT = fileURLToPath(new URL('../../../worker/node/member.mjs', import.m
 
 export class NodeMember {
   /** A member at a hub, not started. Its data is in `dir`. */
-  constructor(dir, name, hub) {
+  constructor(dir, name, hub, { site = need('KVORUM_SITE') } = {}) {
     this.name = name;
     this.dir = join(dir, `node-${name}`);
     this.hub = hub;
+    this.site = site;
     this.child = null;
     this.log = '';
     /** What it has said in this run. */
@@ -25,9 +26,9 @@ export class NodeMember {
   /** Starts it; it says later what comes of that. */
   start() {
     const flags = ['--dir', this.dir, '--relay', `${this.hub.url.replace('http', 'ws')}/relay`];
-    const site = ['--member', this.name, '--site', need('KVORUM_SITE')];
+    const what = ['--member', this.name, '--site', this.site];
     // Node 20 has WebSocket, and hides it.
-    const args = ['--experimental-websocket', '--no-warnings', SCRIPT, ...flags, ...site];
+    const args = ['--experimental-websocket', '--no-warnings', SCRIPT, ...flags, ...what];
     const child = spawn(process.execPath, args);
     this.child = child;
     this.said = [];

@@ -45,9 +45,9 @@ class Scene {
     return this.members;
   }
 
-  /** Members of these names in Node, at a hub, all of them running. */
-  nodes(hub, names) {
-    this.members = names.map((name) => new NodeMember(this.dir, name, hub).start());
+  /** Members of these names in Node, at a hub, all of them running: `{ site }`. */
+  nodes(hub, names, options) {
+    this.members = names.map((name) => new NodeMember(this.dir, name, hub, options).start());
     return this.members;
   }
 

@@ -1,0 +1,23 @@
+// A load that has members do all that they do: their stores are moved, compacted and written anew,
+// their logs are cut.
+
+import { Puts } from './puts.mjs';
+import { until } from './until.mjs';
+
+const MIB = 1024 * 1024;
+
+/** Puts so many MiB, reads and deletes much, and goes on while that is compacted. */
+export async function load(stage, hub, { mib, sideBySide }) {
+  const { etcdctl } = hub;
+  const puts = stage.ends(new Puts(hub.url, 'k/', { sideBySide, valueBytes: 16_000 }));
+  const bytes = () => [...puts.acknowledged.values()].reduce((sum, value) => sum + value.length, 0);
+  await until('much to be put', () => bytes() > mib * MIB, 120_000);
+  await etcdctl.run('get', '--prefix', 'k/', '--keys-only');
+  await etcdctl.run('del', '--prefix', 'k/');
+  const { header } = JSON.parse(await etcdctl.run('get', 'none', '-w', 'json'));
+  await etcdctl.run('compact', String(header.revision));
+  const before = puts.acknowledged.size;
+  await until('more to be put', () => puts.acknowledged.size > before * 1.2, 120_000);
+  await puts.end();
+  return `${puts.acknowledged.size} puts, ${Math.round(bytes() / MIB)} MiB`;
+}

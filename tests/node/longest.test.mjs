@@ -1,0 +1,48 @@
+// No call into the module works for long, however much there is to do.
+
+import assert from 'node:assert/strict';
+
+import { load } from '../browser/lib/load.mjs';
+import { scene } from '../browser/lib/scene.mjs';
+
+const MEMBERS = ['1', '2', '3'];
+
+/** What one call may work. */
+const CALL_MS = 50;
+
+/**
+ * In place of the clock: how long this thread has run. So it is not counted when another process
+ * has the processor, or the disk. Where there is no such file, all threads are counted.
+ */
+const CLOCK = `
+import { readFileSync } from 'node:fs';
+
+function worked() {
+  try {
+    return Number(readFileSync('/proc/thread-self/schedstat', 'utf8').split(' ')[0]) / 1e6;
+  } catch {
+    const { user, system } = process.cpuUsage();
+    return (user + system) / 1000;
+  }
+}
+`;
+
+scene('no call into the module works for long under load', async (stage) => {
+  const site = await stage.site({
+    'host.js': (text) => CLOCK + text
+      .replace('const begun = now();', 'const begun = worked();')
+      .replace('const ms = now() - begun;', 'const ms = worked() - begun;'),
+  });
+  const hub = await stage.hub({ site });
+  const members = stage.nodes(hub, MEMBERS, { site });
+  await Promise.all(members.map((member) => member.serves()));
+  console.log(`# ${await load(stage, hub, { mib: 60, sideBySide: 50 })}`);
+  const longest = [];
+  for (const member of members) {
+    assert.equal(await member.stop(), 0);
+    const { ms, call } = member.last('longest');
+    console.log(`# member ${member.name}: the longest call was ${call}, ${ms.toFixed(1)} ms`);
+    longest.push(ms);
+  }
+  assert.ok(longest.every((ms) => ms > 0 && ms < CALL_MS), `a call worked for ${longest} ms`);
+}, { timeout: 300_000 });
