@@ -42,7 +42,8 @@ scene('a flush that does nothing is noticed by the same rounds', async (stage) =
   assert.ok(flushes.every((count) => count > 0), `flushes so far: ${flushes}`);
   const lied = await load(stage, hub, browser, 'lied/');
   const lost = await afterKill(hub, browser, lied, promised);
-  console.log(`# ${lost.length} of ${lied.acknowledged.size} puts that a lie acknowledged are lost`);
+  const { size } = lied.acknowledged;
+  console.log(`# ${lost.length} of ${size} puts that a lie acknowledged are lost`);
   assert.ok(lost.length > 0, 'the lie was not noticed');
   assert.ok(lost.every((key) => key.startsWith('lied/')), `of the honest time: ${lost}`);
 }, { timeout: 180_000 });

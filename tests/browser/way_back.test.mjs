@@ -10,7 +10,7 @@ const MEMBERS = ['1', '2', '3'];
 const NOTHING = { files: [], lock: false };
 const RUNS = { role: /leader|follower/, place: /in this tab/ };
 
-scene('a page in the cache holds nothing, and has its member again on the way back', async (stage) => {
+scene('a page in the cache holds nothing, and has its member again later', async (stage) => {
   const hub = await stage.hub();
   const browser = await stage.browser(hub);
   const tabs = {};

@@ -39,8 +39,8 @@ mod tests {
         let both = Room { bytes, stays: Some(true) }.words();
         assert_eq!(
             both,
-            "Data in this browser: 3.0 MiB used, 10.0 GiB left by its own estimate. The browser has \
-             agreed to keep it until you remove it."
+            "Data in this browser: 3.0 MiB used, 10.0 GiB left by its own estimate. The browser \
+             has agreed to keep it until you remove it."
         );
         assert!(Room { bytes: None, stays: Some(false) }.words().starts_with("The browser was"));
         assert!(
