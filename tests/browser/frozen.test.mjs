@@ -64,6 +64,9 @@ async function play(stage, freeze) {
   await witness.row('k', 'without it');
   const { revision } = (await witness.rows()).k;
   register.acknowledged(Number(revision));
+  // Those who ask through the hub are served, too, once it has noticed.
+  const { writes: before } = register;
+  await until('a put by etcdctl', () => register.writes > before);
   await sleep(FROZEN_MS - (performance.now() - begun));
   const told = showPrefix(tab, 'k');
   const acknowledged = register.revision;

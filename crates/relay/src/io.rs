@@ -68,6 +68,11 @@ pub enum Input {
         /// Its number.
         conn: u64,
     },
+    /// Some time has passed since the last look, longer than a member takes to answer its peers. A
+    /// member that takes part in its cluster and has said nothing since a peer spoke to it before
+    /// that look is gone, though its connection is not: its page is frozen, or its computer sleeps.
+    /// The relay answers with a [`Close`](Output::Close), as for `Slow`.
+    Look,
     /// The [`SaveBinding`](Output::SaveBinding) of this name is durable.
     Saved {
         /// The cluster's name.

@@ -62,6 +62,7 @@ impl Relay {
             Input::Slow { conn } => self.slow(conn),
             Input::Full { conn } => self.full(conn, true),
             Input::Room { conn } => self.full(conn, false),
+            Input::Look => self.look(),
             Input::Saved { name } => self.saved(&name, Ok(())),
             Input::NotSaved { name, reason } => self.saved(&name, Err(reason)),
         }
@@ -142,6 +143,14 @@ impl Relay {
     fn slow(&mut self, conn: u64) {
         if self.conns.contains_key(&conn) {
             let reason = "the connection reads too slowly for what is sent to it".to_owned();
+            self.out.close(conn, CloseCode::Slow, reason);
+            self.forget(conn);
+        }
+    }
+
+    fn look(&mut self) {
+        for conn in self.rooms.values_mut().flat_map(Room::look).collect::<Vec<_>>() {
+            let reason = "the member does not answer its peers".to_owned();
             self.out.close(conn, CloseCode::Slow, reason);
             self.forget(conn);
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use api::Bytes;
 use api::frame::{Attach, Attached, Attachee, CloseCode, Frame, Presence, Route};
 use api::identity::{Boot, ClusterId};
-use api::report::MemberReport;
+use api::report::{MemberReport, Role};
 
 use crate::ROOM_MEMBERS;
 use crate::binding::Saving;
@@ -39,6 +39,16 @@ pub(crate) struct Member {
     pub(crate) calls: Calls,
     /// So much waits to be written to it that consoles may not ask it for more.
     pub(crate) full: bool,
+    pub(crate) spoken_to: SpokenTo,
+}
+
+/// When a peer spoke to a member that has said nothing since.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum SpokenTo {
+    #[default]
+    Never,
+    SinceTheLook,
+    BeforeTheLook,
 }
 
 impl Room {
@@ -86,6 +96,9 @@ impl Room {
     ) -> Result<(), Refusal> {
         if self.consoles.contains_key(&conn) {
             return self.console_frame(conn, frame, out);
+        }
+        if let Some(member) = self.members.get_mut(&conn) {
+            member.spoken_to = SpokenTo::Never;
         }
         match frame {
             Frame::Attach(attach) => self.attach_again(conn, attach, out),
@@ -175,7 +188,9 @@ impl Room {
             }
             None => {
                 let calls = Calls::default();
-                let member = Member { presence: presence.clone(), report, calls, full: false };
+                let presence = presence.clone();
+                let spoken_to = SpokenTo::default();
+                let member = Member { presence, report, calls, full: false, spoken_to };
                 self.members.insert(conn, member);
             }
         }
@@ -248,12 +263,29 @@ impl Room {
         if !self.members.contains_key(&conn) {
             return Ok(());
         }
-        for (other, member) in &self.members {
+        for (other, member) in &mut self.members {
             if *other != conn && receives(&member.presence, route) {
                 out.pass(*other, bytes.clone());
+                if member.spoken_to == SpokenTo::Never {
+                    member.spoken_to = SpokenTo::SinceTheLook;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Looks who has said nothing for too long. Who waits for others, or is refused by them, may
+    /// have nothing to say.
+    pub(crate) fn look(&mut self) -> Vec<u64> {
+        let mut silent = Vec::new();
+        for (conn, member) in &mut self.members {
+            match member.spoken_to {
+                SpokenTo::Never => {}
+                SpokenTo::BeforeTheLook if takes_part(member) => silent.push(*conn),
+                _ => member.spoken_to = SpokenTo::BeforeTheLook,
+            }
+        }
+        silent
     }
 
     fn report(
@@ -274,6 +306,16 @@ impl Room {
         }
         Ok(())
     }
+}
+
+/// It leads, or follows a leader: it speaks with its peers all the time.
+fn takes_part(member: &Member) -> bool {
+    let report = member.report.as_ref().map(|(report, _)| report);
+    report.is_some_and(|report| match report.role {
+        Role::Leader => true,
+        Role::Follower => report.leader.is_some(),
+        _ => false,
+    })
 }
 
 /// The route starts at this member.

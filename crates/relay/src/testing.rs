@@ -82,6 +82,8 @@ enum Command {
     Room {
         conn: u64,
     },
+    /// Some time has passed.
+    Look,
     /// Peer frame routed by names.
     Names {
         conn: u64,
@@ -183,6 +185,7 @@ impl goldenscript::Runner for Runner {
             Command::Slow { conn } => self.relay.handle(Input::Slow { conn: *conn }),
             Command::Full { conn } => self.relay.handle(Input::Full { conn: *conn }),
             Command::Room { conn } => self.relay.handle(Input::Room { conn: *conn }),
+            Command::Look => self.relay.handle(Input::Look),
             Command::Bytes { conn, hex } => self.bytes(*conn, hex_bytes(hex)?),
             Command::Large { conn, extra } => {
                 let size = limits::FRAME_BYTES as i64 + extra;

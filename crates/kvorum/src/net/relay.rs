@@ -7,6 +7,7 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use anyhow::Result;
 use api::identity::ClusterId;
@@ -15,6 +16,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use relay::{Config, Guests, Input, Output, Relay};
 use tokio::sync::mpsc;
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::link::{Ended, Link, LinkEvent, Links};
 use super::queue::{Fill, Queue};
@@ -28,6 +30,11 @@ const INBOX_EVENTS: usize = 64;
 /// Bytes that wait for one link before it is full. More than one console may ask of a member at
 /// once, and less than what makes a link slow.
 const FULL_BYTES: usize = LINK_QUEUE_BYTES / 4 * 3;
+
+/// How often the relay looks for members that have fallen silent. They answer their peers within
+/// a heartbeat, and are replaced as leaders within an election timeout; one that a busy machine has
+/// held up is still let be.
+const LOOK_EVERY: Duration = Duration::from_millis(1500);
 
 /// Makes durable which cluster owns a name.
 pub(crate) type Save = Box<dyn FnMut(&str, Option<ClusterId>) -> Result<()> + Send>;
@@ -131,7 +138,18 @@ struct RelayTask {
 
 impl RelayTask {
     async fn run(mut self, mut events: mpsc::Receiver<Event>) {
-        while let Some(event) = events.recv().await {
+        let mut look = interval(LOOK_EVERY);
+        // After a computer has slept members get the time that they always get.
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let event = tokio::select! {
+                event = events.recv() => event,
+                _ = look.tick() => {
+                    self.handle(Input::Look);
+                    continue;
+                }
+            };
+            let Some(event) = event else { return };
             match event {
                 Event::Up { link, guests, queue } => {
                     self.queues.insert(link, queue);
