@@ -140,9 +140,10 @@ async fn live(rounds: u64, syncs: u64, seed: u64) -> Result<Judged, String> {
         }
     }
     callers.quiet().await;
-    let revision = settle(&servers).await.map_err(|error| with_said(&error, &servers))?;
-    let (record, seen) = callers.stop(revision).await?;
+    let settled = settle(&servers).await.map_err(|error| with_said(&error, &servers));
+    let (record, seen) = callers.stop(*settled.as_ref().unwrap_or(&0)).await?;
     let judged = record.check(seen)?;
+    settled?;
     for server in &servers {
         hold(server, &judged).await?;
     }
