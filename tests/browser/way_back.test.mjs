@@ -7,7 +7,8 @@ import { scene } from './lib/scene.mjs';
 import { until } from './lib/until.mjs';
 
 const MEMBERS = ['1', '2', '3'];
-const NOTHING = { files: [], lock: false };
+const KEPT = 'kept in the cache';
+const TRIES = 3;
 const RUNS = { role: /leader|follower/, place: /in this tab/ };
 
 scene('a page in the cache holds nothing, and has its member again later', async (stage) => {
@@ -20,26 +21,24 @@ scene('a page in the cache holds nothing, and has its member again later', async
   const control = await controlWorker(tabs[witness]);
 
   for (const name of [follower, leader]) {
-    const tab = tabs[name];
-    await hub.etcdctl.run('put', 'k', 'v');
-    const running = await holdings(control, name);
-    assert.equal(running.lock, true);
-    assert.ok(running.files.some((file) => file.startsWith('log-')), `open: ${running.files}`);
+    await wasKept(async () => {
+      const locks = [`kvorum-at-work/default/${name}`, `kvorum/default/${name}`];
+      const running = await held(control, name, { locks });
+      assert.ok(running.files.some((file) => file.startsWith('log-')), `open: ${running.files}`);
 
-    await leave(tab);
-    await until('its files and its lock to be free', async () => {
-      assert.deepEqual(await holdings(control, name), NOTHING);
-      return true;
+      await leave(tabs[name]);
+      await held(control, name, { files: [], locks: [] });
+      await tabs[witness].member(name, { role: 'stopped', place: /runs nowhere/ });
+      await tabs[witness].leader({ running: 2 });
+      await hub.etcdctl.run('put', 'k', `without ${name}`);
+
+      const back = await comeBack(tabs[name]);
+      await tabs[name].member(name, RUNS);
+      await tabs[name].leader();
+      await tabs[name].row('k', `without ${name}`);
+      await held(control, name, { locks });
+      return back;
     });
-    await tabs[witness].member(name, { role: 'stopped', place: /runs nowhere/ });
-    await tabs[witness].leader({ running: 2 });
-    await hub.etcdctl.run('put', 'k', `without ${name}`);
-
-    await comeBack(tab);
-    await tab.member(name, RUNS);
-    await tab.leader();
-    await tab.row('k', `without ${name}`);
-    assert.equal((await holdings(control, name)).lock, true);
   }
 });
 
@@ -47,22 +46,29 @@ scene('a page in the cache does not keep its member from another tab', async (st
   const hub = await stage.hub();
   const browser = await stage.browser(hub);
   const page = await browser.open('/?member=1');
-  const others = [await browser.open('/?member=2'), await browser.open('/?member=3')];
+  for (const name of ['2', '3']) await browser.open(`/?member=${name}`);
   await page.leader();
   await hub.etcdctl.run('put', 'k', 'v');
-  await leave(page);
-  const heir = await browser.open('/?member=1');
-  await heir.member('1', RUNS);
-  await heir.leader();
-  await heir.row('k', 'v');
+  await wasKept(async () => {
+    await page.member('1', RUNS);
+    await leave(page);
+    const heir = await browser.open('/?member=1');
+    await heir.member('1', RUNS);
+    await heir.leader();
+    await heir.row('k', 'v');
 
-  // Back again, the first page finds its member taken, and says where it is.
-  const boots = heir.workersSeen;
-  await comeBack(page);
-  await page.member('1', { role: /leader|follower/, place: /in another tab/ });
-  await heir.member('1', RUNS);
-  assert.equal(heir.workersSeen, boots, 'the heir’s member went on');
-  await others[0].leader();
+    // Back again, the first page finds its member taken, and says where it is.
+    const { workersSeen } = heir;
+    const back = await comeBack(page);
+    if (back === KEPT) {
+      await page.member('1', { role: /leader|follower/, place: /in another tab/ });
+      await heir.member('1', RUNS);
+      assert.equal(heir.workersSeen, workersSeen, 'the heir’s member went on');
+    }
+    await heir.close();
+    if (back !== KEPT) await page.page.reload();
+    return back;
+  });
 });
 
 /** Goes to another page. */
@@ -75,15 +81,37 @@ async function leave(tab) {
   await tab.page.goto('about:blank');
 }
 
-/** Goes back, to the very page that was left. */
+/** Goes back to the page that was left, and answers whether it is that very one. */
 async function comeBack(tab) {
   await tab.show();
+  const cdp = await tab.page.context().newCDPSession(tab.page);
+  await cdp.send('Page.enable');
+  let reasons = 'no reason';
+  cdp.on('Page.backForwardCacheNotUsed', ({ notRestoredExplanations: all }) => {
+    reasons = all.map(({ reason }) => reason).join(', ');
+  });
   await tab.page.goBack({ waitUntil: 'commit' });
-  const seen = await until('the page to be shown again', () => tab.page.evaluate(() => ({
-    shown: window.shown ?? [],
-    // Says what was in the way when the page had to be loaded anew.
-    reasons: performance.getEntriesByType('navigation')[0].notRestoredReasons?.reasons ?? [],
-  })));
-  const reasons = seen.reasons.map(({ reason }) => reason).join(', ');
-  assert.deepEqual(seen.shown, [true], `it was not in the cache: ${reasons}`);
+  const shown = await until('the page to be shown again', () =>
+    tab.page.evaluate(() => document.readyState === 'complete' && (window.shown ?? [false])));
+  return shown[0] ? KEPT : `loaded anew: ${reasons}`;
+}
+
+/**
+ * Plays until the page was kept. Where others have the processors Chromium now and then forgets a
+ * page, because it counts it as left before it has heard that its locks are free.
+ */
+async function wasKept(play) {
+  const seen = [];
+  do seen.push(await play());
+  while (seen.at(-1) !== KEPT && seen.length < TRIES);
+  assert.equal(seen.at(-1), KEPT, seen.join('; '));
+}
+
+/** Waits until exactly this is held of a member, and answers all that is. */
+function held(control, name, wanted) {
+  return until(`of member ${name} to be held: ${JSON.stringify(wanted)}`, async () => {
+    const now = await holdings(control, name);
+    for (const [what, names] of Object.entries(wanted)) assert.deepEqual(now[what], names);
+    return now;
+  });
 }

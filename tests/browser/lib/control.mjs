@@ -10,14 +10,14 @@ export async function controlWorker(tab) {
   return until('the control Worker', () => tab.workers.get('control'));
 }
 
-/** What is held of a member's directory in this browser: `{ files, lock }`. */
+/** What is held of a member in this browser: the names of its files that are open, and of locks. */
 export async function holdings(control, member) {
   return control.evaluate(async (member) => {
     let directory = await navigator.storage.getDirectory();
     for (const name of ['kvorum', 'default', member]) {
       directory = await directory.getDirectoryHandle(name);
     }
-    const held = { files: [], lock: false };
+    const held = { files: [], locks: [] };
     for await (const [name, file] of directory.entries()) {
       try {
         // Two cannot be open at a time.
@@ -28,7 +28,8 @@ export async function holdings(control, member) {
       }
     }
     const locks = await navigator.locks.query();
-    held.lock = locks.held.some(({ name }) => name === `kvorum/default/${member}`);
+    const all = [...locks.held, ...locks.pending].map(({ name }) => name);
+    held.locks = all.filter((name) => name.endsWith(`/default/${member}`)).sort();
     return held;
   }, member);
 }
