@@ -407,7 +407,9 @@ impl<D: Directory> Log<D> {
                 // No part of a header may stay: the log does not go on there.
                 self.file.set_len(0).map_err(|error| self.fail(error))?;
                 self.spare = Some(std::mem::replace(&mut self.file, old));
-                (self.reserved, self.low) = (old_reserved, true);
+                // What is reserved in the old file is still there. When it is eaten up the log is
+                // low, and finds out with each batch whether there is room again.
+                (self.reserved, self.low) = (old_reserved, false);
                 Ok(())
             }
             Err(error) => Err(error),

@@ -29,6 +29,7 @@ pub const SCRIPTS: &[(&str, &str)] = &[
     ("full", include_str!("../tests/scripts/full")),
     ("preallocate", include_str!("../tests/scripts/preallocate")),
     ("reserve", include_str!("../tests/scripts/reserve")),
+    ("reserve_next", include_str!("../tests/scripts/reserve_next")),
     ("segments", include_str!("../tests/scripts/segments")),
 ];
 
