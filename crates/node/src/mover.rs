@@ -126,9 +126,15 @@ impl Mover {
         }
     }
 
-    /// The generation that is filled next.
+    /// The generation that runs are moved to: the current one, or the first.
+    fn own_generation(&self) -> u64 {
+        self.generation.max(1)
+    }
+
+    /// The generation that is filled next. Before there is a current one it is not the first:
+    /// that may be begun beside it, by a run that is moved.
     pub(crate) fn next_generation(&self) -> u64 {
-        self.generation + 1
+        self.own_generation() + 1
     }
 
     /// The store is another one: what was to be moved belongs to the old.
@@ -203,7 +209,7 @@ impl Node {
         };
         let note = encode_body(&Note { applied, alarms });
         let run = self.state.store.freeze(Bytes::from(note))?;
-        Some((Kind::Move, Job::Move { generation: self.mover.generation.max(1), run }))
+        Some((Kind::Move, Job::Move { generation: self.mover.own_generation(), run }))
     }
 
     fn wants_move(&self) -> bool {
@@ -261,7 +267,7 @@ impl Node {
             }
             (Kind::Finish(Source::Peer), Done::Finished(base)) => self.snapshot_arrived(base),
             (Kind::Switch, Done::Settled) => {
-                self.mover.generation += 1;
+                self.mover.generation = self.mover.next_generation();
                 self.mover.next = Next::None;
             }
             (Kind::Abandon, Done::Settled) => self.mover.next = Next::None,
@@ -300,11 +306,11 @@ impl Node {
 
     fn last_move(&self) -> Option<Job> {
         let run = self.state.store.moving()?.clone();
-        Some(Job::Move { generation: self.mover.generation.max(1), run })
+        Some(Job::Move { generation: self.mover.own_generation(), run })
     }
 
     fn moved(&mut self, base: SharedBase) {
-        self.mover.generation = self.mover.generation.max(1);
+        self.mover.generation = self.mover.own_generation();
         let note = match Note::of(base.summary()) {
             Ok(note) => note,
             Err(error) => return self.halt(error.to_string()),
