@@ -104,10 +104,10 @@ impl Member {
         self.handle(now, Input::Leave);
     }
 
-    /// Makes all that is written durable, with one flush. True if some of it waits for room: call
+    /// Makes all that is written durable, with one flush. True if there is too little room: call
     /// again in a while.
     pub fn sync(&mut self, now: f64) -> bool {
-        if self.synced == self.written {
+        if self.synced == self.written && !self.journal.waits() {
             return false;
         }
         match self.journal.sync() {

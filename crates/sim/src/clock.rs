@@ -62,6 +62,8 @@ pub(crate) enum Event {
     ToConsole { console: String, bytes: Vec<u8> },
     /// The disk has finished what it was given up to now.
     Synced { place: String, life: u64 },
+    /// A host whose log has too little room looks again.
+    LookForRoom { place: String, life: u64 },
     /// A step of the job at a place is due.
     Job { place: String, life: u64 },
     /// The process at a place has ended.
@@ -81,6 +83,7 @@ impl Event {
             | Self::WireDown { place, .. }
             | Self::ByWire { place, .. }
             | Self::Synced { place, .. }
+            | Self::LookForRoom { place, .. }
             | Self::Job { place, .. } => Some(place),
             // A host that sleeps dials no one, and is dialed by no one; both look again.
             Self::Dial { .. }

@@ -258,6 +258,7 @@ impl Cluster {
             Event::ByWire { place, wire, bytes } => self.by_wire(&place, wire, &bytes),
             Event::ToConsole { console, bytes } => self.at_console(&console, &bytes),
             Event::Synced { place, life } => self.synced(&place, life),
+            Event::LookForRoom { place, life } => self.look_for_room(&place, life),
             Event::Job { place, life } => self.step_job(&place, life),
             Event::Ended { place, life } => self.ended(&place, life),
             Event::Saved { name } => self.hub_input(relay::Input::Saved { name }),

@@ -53,6 +53,8 @@ pub(crate) struct Running {
     pub(crate) node: Node,
     pub(crate) journal: Journal<DiskDirectory>,
     pub(crate) keeper: Keeper<DiskDirectory>,
+    /// It looks for room for its log again in a while.
+    pub(crate) looks: bool,
     /// Its connection to the hub; also its link's number.
     pub(crate) conn: Option<u64>,
 }
@@ -122,7 +124,7 @@ impl Cluster {
         self.lives += 1;
         let life = self.lives;
         (place.sync_due, place.report) = (false, None);
-        place.running = Some(Running { life, node, journal, keeper, conn: None });
+        place.running = Some(Running { life, node, journal, keeper, looks: false, conn: None });
         self.agenda.after(0, Event::Connect { place: name.into(), life });
         self.touched.insert(name.into());
         self.drain(name);
@@ -275,13 +277,19 @@ impl Cluster {
         }
         let Some(running) = place.in_life(life) else { return };
         let Ok(number) = running.journal.sync() else { return self.disk_failed(name) };
-        if running.journal.waits() {
-            // There is no room for some of it, yet.
-            let again = Event::Synced { place: name.into(), life };
-            self.agenda.after(NO_ROOM_MS, again);
+        if running.journal.waits() && !std::mem::replace(&mut running.looks, true) {
+            self.agenda.after(NO_ROOM_MS, Event::LookForRoom { place: name.into(), life });
         }
         self.tell_room(name);
         self.input(name, Input::Persisted { number });
+    }
+
+    pub(crate) fn look_for_room(&mut self, name: &str, life: u64) {
+        let Some(place) = self.places.get_mut(name) else { return };
+        if let Some(running) = place.in_life(life) {
+            running.looks = false;
+            self.synced(name, life);
+        }
     }
 
     /// Tells a node how its log stands for room, if that is news.

@@ -61,21 +61,24 @@ impl<D: Directory> Journal<D> {
     /// If the log fails. It is its last error.
     pub fn sync(&mut self) -> Result<u64, LogError> {
         self.write()?;
+        self.log.look_for_room()?;
         self.log.sync()
     }
 
-    /// Whether batches wait for room: [`Self::sync`] tries them again.
+    /// Whether there is too little room: [`Self::sync`] is to be called again in a while, if
+    /// there is nothing to sync, too. A node that is told of little room may append nothing any
+    /// more, and hears only by that when there is room again.
     #[must_use]
     pub fn waits(&self) -> bool {
-        !self.waiting.is_empty()
+        !self.waiting.is_empty() || self.log.is_low()
     }
 
     /// How the log stands for room, if that is news.
     pub fn room(&mut self) -> Option<Room> {
-        let room = match (self.waits(), self.log.is_low()) {
-            (true, _) => Room { bytes: 0, low: true },
-            (false, true) => Room { bytes: self.log.room(), low: true },
-            (false, false) => PLENTY,
+        let room = match (self.waiting.is_empty(), self.log.is_low()) {
+            (false, _) => Room { bytes: 0, low: true },
+            (true, true) => Room { bytes: self.log.room(), low: true },
+            (true, false) => PLENTY,
         };
         let news = room != self.told;
         self.told = room;

@@ -290,6 +290,17 @@ impl<D: Directory> Log<D> {
         self.low
     }
 
+    /// Fills the reserve up again, if there is room by now.
+    ///
+    /// # Errors
+    /// If the log fails.
+    pub(crate) fn look_for_room(&mut self) -> Result<(), LogError> {
+        match self.low {
+            true => self.reserve(self.tail.position()),
+            false => Ok(()),
+        }
+    }
+
     /// What the log takes on the disk.
     #[must_use]
     pub fn usage(&self) -> LogUsage {
@@ -356,6 +367,7 @@ impl<D: Directory> Log<D> {
     fn reserve(&mut self, end: u64) -> Result<(), LogError> {
         let wanted = end + self.options.reserve;
         if wanted <= self.reserved {
+            self.low = false;
             return Ok(());
         }
         let target = wanted.next_multiple_of(self.options.preallocate);

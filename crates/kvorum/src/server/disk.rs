@@ -223,8 +223,11 @@ fn write<D: Directory>(
             journal.append(batch)?;
         }
         let since = Instant::now();
+        let before = journal.log().durable();
         let number = journal.sync()?;
-        metrics.synced(since.elapsed());
+        if number > before {
+            metrics.synced(since.elapsed());
+        }
         let room = journal.room().map(News::Room);
         for news in room.into_iter().chain([News::Durable(number)]) {
             if tell.send(Ok(news)).is_err() {

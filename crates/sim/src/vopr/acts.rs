@@ -113,6 +113,8 @@ impl Life {
             Act::MakeRoom if !self.invariants.truth.model().alarms().is_empty() => {
                 for request in self.make_room() {
                     self.request(&place, request);
+                    // If the member ends with it, its answer is heard before that.
+                    self.look()?;
                 }
             }
             Act::MakeRoom => {}

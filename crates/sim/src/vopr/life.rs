@@ -307,7 +307,7 @@ impl Life {
     }
 
     /// Looks at all that one step has changed.
-    fn look(&mut self) -> Check {
+    pub(super) fn look(&mut self) -> Check {
         self.tally.steps += 1;
         let impostor = self.impostor.as_ref().map(|impostor| impostor.place.as_str());
         self.invariants.look(&mut self.cluster, &self.history, impostor)?;
