@@ -121,20 +121,35 @@ pub(crate) const LONGS: &[Long] = &[
         proves: IN_A_TAB,
         how: How::InBrowsers { test: "tests/browser/killed.test.mjs", rounds: 10 },
     },
-    fuzz("fuzz-frame", "fuzzing: frames of peers and clients, and what is in them"),
-    fuzz("fuzz-command", "fuzzing: commands, as the log's entries hold them"),
-    fuzz("fuzz-snapshot", "fuzzing: pieces of snapshots and their summaries"),
-    fuzz("fuzz-wal", "fuzzing: files that are logs, or nearly so"),
-    fuzz("fuzz-node_follower", "fuzzing: a follower, under messages that are wrong"),
-    fuzz("fuzz-node_candidate", "fuzzing: a candidate, under messages that are wrong"),
-    fuzz("fuzz-node_leader", "fuzzing: a leader, under messages that are wrong"),
-    fuzz("fuzz-node_learner", "fuzzing: a learner, under messages that are wrong"),
+    fuzz("fuzz-frame", "fuzzing: frames of peers and clients, and what is in them", FRAMES),
+    fuzz("fuzz-command", "fuzzing: commands, as the log's entries hold them", COMMANDS),
+    fuzz("fuzz-snapshot", "fuzzing: pieces of snapshots and their summaries", SNAPSHOTS),
+    fuzz("fuzz-wal", "fuzzing: files that are logs, or nearly so", LOGS),
+    fuzz("fuzz-node_follower", "fuzzing: a follower, under messages that are wrong", MEMBERS),
+    fuzz("fuzz-node_candidate", "fuzzing: a candidate, under messages that are wrong", MEMBERS),
+    fuzz("fuzz-node_leader", "fuzzing: a leader, under messages that are wrong", MEMBERS),
+    fuzz("fuzz-node_learner", "fuzzing: a learner, under messages that are wrong", MEMBERS),
 ];
 
 /// A target of the fuzzer, by the name of its test behind `fuzz-`.
-const fn fuzz(name: &'static str, about: &'static str) -> Long {
-    Long { name, about, unit: "inputs", proves: SIMULATED, how: How::Fuzz(60) }
+const fn fuzz(name: &'static str, about: &'static str, proves: &'static [&'static str]) -> Long {
+    Long { name, about, unit: "inputs", proves, how: How::Fuzz(60) }
 }
+
+/// What the fuzzer's targets call, and the targets.
+const FRAMES: &[&str] = &["crates/api", "crates/sim/tests/fuzz"];
+const COMMANDS: &[&str] = &["crates/api", "crates/node", "crates/sim/tests/fuzz"];
+const SNAPSHOTS: &[&str] =
+    &["crates/api", "crates/mvcc", "crates/storage", "crates/sim/tests/fuzz"];
+const LOGS: &[&str] = &["crates/api", "crates/storage", "crates/wal", "crates/sim/tests/fuzz"];
+const MEMBERS: &[&str] = &[
+    "crates/api",
+    "crates/mvcc",
+    "crates/node",
+    "crates/storage",
+    "crates/wal",
+    "crates/sim/tests/fuzz",
+];
 
 /// All that a member in a tab is made of.
 const IN_A_TAB: &[&str] =
@@ -181,9 +196,7 @@ pub(crate) fn run(name: &str, minutes: u64) -> Result<ExitCode> {
     let (before, _) = sum(&earlier, name, &row.code);
     let mut lives = Lives::default();
     let prepared = prepare(long.needs());
-    if let Some(missing) = prepared.missing.values().next() {
-        bail!("could not run: {missing}");
-    }
+    prepared.complete()?;
     while result.is_ok() && (row.count == 0 || (begun.elapsed() < limit && !long.is_once())) {
         let (count, outcome) = round(long, &prepared, before + row.count, &mut lives);
         result = outcome;

@@ -10,6 +10,7 @@
 mod count;
 mod imports;
 mod long;
+mod quote;
 mod steps;
 mod tools;
 
@@ -51,6 +52,16 @@ pub(crate) struct Prepared {
     env: Env,
     /// What could not be prepared, and why.
     missing: BTreeMap<Need, String>,
+}
+
+impl Prepared {
+    /// An error if something could not be prepared.
+    fn complete(&self) -> Result<()> {
+        match self.missing.values().next() {
+            Some(missing) => bail!("could not run: {missing}"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Runs the steps and prints the summary.

@@ -7,11 +7,9 @@ use std::process::Command;
 use anyhow::{Context, Result, anyhow, bail};
 
 use super::count::Counts;
+use super::quote::{failed, quote};
 use super::{Prepared, imports, tools};
 use crate::{compile, root, run, size};
-
-/// How much of a failed step's log is shown.
-const TAIL_LINES: usize = 80;
 
 /// What a step needs beyond Rust, in the order in which it is prepared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -143,7 +141,8 @@ fn test_files(dir: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Runs a command with all it prints going to the step's log, then counts in the log.
+/// Runs a command with all it prints going to the step's log, then counts in the log and names the
+/// tests that failed.
 pub(crate) fn logged<C>(
     name: &str,
     command: &mut Command,
@@ -154,8 +153,11 @@ pub(crate) fn logged<C>(
     let log = fs::read(&path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let log = log.unwrap_or_default();
     let counts = count(&log);
+    for test in failed(&log) {
+        run::step("Failed", test.name);
+    }
     let result = result
-        .map_err(|error| anyhow!("{error:#}\n{}\n  (all of it: {})", tail(&log), path.display()));
+        .map_err(|error| anyhow!("{error:#}\n{}\n  (all of it: {})", quote(&log), path.display()));
     (counts, result)
 }
 
@@ -165,15 +167,9 @@ fn run_into(command: &mut Command, log: &Path) -> Result<()> {
     run::run(command.stdout(file.try_clone()?).stderr(file))
 }
 
-fn tail(log: &str) -> String {
-    let lines: Vec<&str> = log.lines().collect();
-    let from = lines.len().saturating_sub(TAIL_LINES);
-    lines[from..].iter().map(|line| format!("  | {line}")).collect::<Vec<_>>().join("\n")
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Counts, STEPS, logged, tail, test_files};
+    use super::{Counts, STEPS, logged, test_files};
     use crate::run;
 
     #[test]
@@ -191,13 +187,6 @@ mod tests {
         let (counts, result) = logged("self-test", command.args(["-c", script]), Counts::of_cargo);
         assert_eq!(counts, Counts { passed: 2, failed: 1 });
         assert!(result.unwrap_err().to_string().contains("| test result: FAILED"));
-    }
-
-    #[test]
-    fn a_long_log_is_cut_at_its_head() {
-        let log: String = (0..200).map(|n| format!("line {n}\n")).collect();
-        let tail = tail(&log);
-        assert!(tail.contains("line 199") && !tail.contains("line 100\n"));
     }
 
     #[test]
