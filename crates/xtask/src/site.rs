@@ -7,17 +7,21 @@
 //! kvorum_worker.js, …        the node
 //! *.js                       worker/*.js, the hand-written parts of the Worker
 //! style.css, assets/…        web/style.css, web/assets/…
+//! *.gz                       each of these, packed beforehand: what a server sends
 //! ```
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::num::NonZeroU64;
 use std::path::{Path, PathBuf};
+use std::thread;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 
 use crate::digest::Digest;
-use crate::{bindgen, compile, root, run, size};
+use crate::size::{self, Sizes};
+use crate::{bindgen, compile, root, run};
 
 /// How to build.
 #[derive(Args, Clone, Copy, Default)]
@@ -38,6 +42,26 @@ pub(crate) struct Site {
 /// The files of a site by their path in it.
 type Files = BTreeMap<String, Vec<u8>>;
 
+/// A file as it is served.
+pub(crate) struct File {
+    pub(crate) bytes: Vec<u8>,
+    /// As gzip, if that is smaller.
+    pub(crate) packed: Option<Vec<u8>>,
+}
+
+impl File {
+    /// What a server sends of it.
+    pub(crate) fn sent(&self) -> &[u8] {
+        self.packed.as_deref().unwrap_or(&self.bytes)
+    }
+}
+
+/// What a packed file's name ends in.
+const PACKED: &str = ".gz";
+
+/// More rounds take longer and hardly find anything.
+const PACK_ROUNDS: NonZeroU64 = NonZeroU64::new(4).unwrap();
+
 /// Builds the native program and the site.
 pub(crate) fn build(options: Options) -> Result<Site> {
     let compiled = compile::all(options.debug_wasm)?;
@@ -47,10 +71,11 @@ pub(crate) fn build(options: Options) -> Result<Site> {
     }
     collect_sources(&mut files)?;
     let build = fill(&mut files)?;
-    let sizes = size::measure(files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())))?;
     let dir = root::target().join("site");
+    // Names and all: as large as it is, nobody waits for it to be packed.
+    let files = if options.debug_wasm { unpacked(files) } else { pack(files, &dir)? };
     write(&files, &dir)?;
-    sizes.print();
+    measure(&files).print();
     run::step("Built", &format!("{} (build {build})", shown(&dir)));
     Ok(Site { dir, program: compiled.program })
 }
@@ -135,15 +160,56 @@ fn fill(files: &mut Files) -> Result<String> {
     Ok(build)
 }
 
+/// Packs each file that is not in the last site already, all at once.
+fn pack(files: Files, last: &Path) -> Result<BTreeMap<String, File>> {
+    let have = read(last).unwrap_or_default();
+    thread::scope(|scope| {
+        let packing = files.into_iter().map(|(name, bytes)| {
+            let same = have.get(&name).filter(|file| file.bytes == bytes);
+            let known = same.and_then(|file| file.packed.clone());
+            let packed = scope.spawn(move || match known {
+                Some(packed) => Ok(File { bytes, packed: Some(packed) }),
+                None => packed(bytes),
+            });
+            (name, packed)
+        });
+        // All are begun before the first is waited for.
+        let packing: Vec<_> = packing.collect();
+        let done = packing.into_iter().map(|(name, packed)| {
+            let packed = packed.join().map_err(|_| anyhow!("packing {name} panicked"))?;
+            Ok((name, packed?))
+        });
+        done.collect()
+    })
+}
+
+fn packed(bytes: Vec<u8>) -> Result<File> {
+    let options = zopfli::Options { iteration_count: PACK_ROUNDS, ..zopfli::Options::default() };
+    let mut packed = Vec::new();
+    zopfli::compress(options, zopfli::Format::Gzip, bytes.as_slice(), &mut packed)?;
+    let smaller = packed.len() < bytes.len();
+    Ok(File { bytes, packed: smaller.then_some(packed) })
+}
+
+fn unpacked(files: Files) -> BTreeMap<String, File> {
+    files.into_iter().map(|(name, bytes)| (name, File { bytes, packed: None })).collect()
+}
+
 /// Replaces the site as a whole: a hub that serves meanwhile sees the old one or the new one.
-fn write(files: &Files, dir: &Path) -> Result<()> {
+fn write(files: &BTreeMap<String, File>, dir: &Path) -> Result<()> {
     let (next, last) = (dir.with_extension("next"), dir.with_extension("last"));
     bindgen::remove_dir(&next)?;
     bindgen::remove_dir(&last)?;
-    for (name, bytes) in files {
+    let write = |name: &str, bytes: &[u8]| {
         let path = next.join(name);
         fs::create_dir_all(path.parent().unwrap_or(&next))?;
-        fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+        fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
+    };
+    for (name, file) in files {
+        write(name, &file.bytes)?;
+        if let Some(packed) = &file.packed {
+            write(&format!("{name}{PACKED}"), packed)?;
+        }
     }
     if dir.exists() {
         fs::rename(dir, &last)?;
@@ -152,11 +218,28 @@ fn write(files: &Files, dir: &Path) -> Result<()> {
     bindgen::remove_dir(&last)
 }
 
-/// The files of a site on disk, by their path in it.
-pub(crate) fn files(dir: &Path) -> Result<Vec<String>> {
+/// A site on disk.
+fn read(dir: &Path) -> Result<BTreeMap<String, File>> {
     let mut files = Files::new();
     collect(dir, "", &mut files)?;
-    Ok(files.into_keys().collect())
+    let (packed, plain): (Files, Files) =
+        files.into_iter().partition(|(name, _)| name.ends_with(PACKED));
+    let mut files = unpacked(plain);
+    for (name, bytes) in packed {
+        let file = files.get_mut(name.trim_end_matches(PACKED));
+        file.with_context(|| format!("{name} is packed, and of what is not there"))?.packed =
+            Some(bytes);
+    }
+    Ok(files)
+}
+
+/// What a site on disk weighs.
+pub(crate) fn sizes(dir: &Path) -> Result<Sizes> {
+    Ok(measure(&read(dir)?))
+}
+
+fn measure(files: &BTreeMap<String, File>) -> Sizes {
+    size::measure(files.iter().map(|(name, file)| (name.as_str(), file)))
 }
 
 fn shown(path: &Path) -> String {
@@ -165,7 +248,7 @@ fn shown(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{Files, fill, insert};
+    use super::{Files, fill, insert, pack, read, write};
 
     fn site(index: &str) -> Files {
         Files::from([("index.html".into(), index.into()), ("a.wasm".into(), b"{{build}}".to_vec())])
@@ -193,5 +276,22 @@ mod tests {
         insert(&mut files, "a".into(), vec![1]).unwrap();
         insert(&mut files, "a".into(), vec![1]).unwrap();
         assert!(insert(&mut files, "a".into(), vec![2]).is_err());
+    }
+
+    #[test]
+    fn what_was_packed_is_not_packed_again() {
+        let dir = std::env::temp_dir().join(format!("kvorum-site-{}", std::process::id()));
+        let site = || Files::from([("a/b.js".into(), vec![7; 5000]), ("c".into(), vec![1])]);
+        let packed = pack(site(), &dir).unwrap();
+        assert!(packed["a/b.js"].sent().len() < 100 && packed["c"].sent() == [1]);
+        write(&packed, &dir).unwrap();
+        assert_eq!(std::fs::read(dir.join("a/b.js.gz")).unwrap(), packed["a/b.js"].sent());
+        // A sign that what is there is taken, and only while it is of the same bytes.
+        std::fs::write(dir.join("a/b.js.gz"), b"as it was").unwrap();
+        assert_eq!(read(&dir).unwrap().len(), 2);
+        assert_eq!(pack(site(), &dir).unwrap()["a/b.js"].sent(), b"as it was");
+        let other = Files::from([("a/b.js".into(), vec![8; 5000])]);
+        assert_ne!(pack(other, &dir).unwrap()["a/b.js"].sent(), b"as it was");
+        std::fs::remove_dir_all(dir).unwrap();
     }
 }

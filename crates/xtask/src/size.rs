@@ -1,14 +1,11 @@
 //! What a first load costs, compressed as a server sends it.
 
-use std::fs;
-use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::{Result, bail};
-use flate2::Compression;
-use flate2::write::GzEncoder;
 
 use crate::run;
+use crate::site::File;
 
 /// The most that the node's module may weigh, in bytes after gzip.
 const NODE_MAX: usize = 400_000;
@@ -29,10 +26,10 @@ pub(crate) struct Sizes {
 }
 
 /// Measures a site's files.
-pub(crate) fn measure<'a>(files: impl Iterator<Item = (&'a str, &'a [u8])>) -> Result<Sizes> {
+pub(crate) fn measure<'a>(files: impl Iterator<Item = (&'a str, &'a File)>) -> Sizes {
     let mut sizes = Sizes { node: 0, load: 0, wasm: Vec::new() };
-    for (name, bytes) in files {
-        let size = gzipped(bytes)?;
+    for (name, file) in files {
+        let size = file.sent().len();
         sizes.load += size;
         if name == NODE_WASM {
             sizes.node = size;
@@ -41,18 +38,7 @@ pub(crate) fn measure<'a>(files: impl Iterator<Item = (&'a str, &'a [u8])>) -> R
             sizes.wasm.push((name.to_owned(), size));
         }
     }
-    Ok(sizes)
-}
-
-/// Measures a site on disk.
-pub(crate) fn measure_dir(site: &Path) -> Result<Sizes> {
-    let files = crate::site::files(site)?;
-    let mut read = Vec::new();
-    for name in files {
-        let bytes = fs::read(site.join(&name))?;
-        read.push((name, bytes));
-    }
-    measure(read.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice())))
+    sizes
 }
 
 impl Sizes {
@@ -79,12 +65,6 @@ impl Sizes {
     }
 }
 
-fn gzipped(bytes: &[u8]) -> Result<usize> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(bytes)?;
-    Ok(encoder.finish()?.len())
-}
-
 fn of(budget: usize) -> String {
     format!(" (budget {})", kb(budget))
 }
@@ -95,21 +75,19 @@ fn kb(bytes: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{NODE_MAX, NODE_WASM, measure};
+    use super::{LOAD_MAX, NODE_MAX, NODE_WASM, measure};
+    use crate::site::File;
 
     #[test]
     fn budgets_bite() {
-        let small = [0u8; 100];
-        assert!(measure([(NODE_WASM, &small[..])].into_iter()).unwrap().check().is_ok());
-        // Bytes that do not compress: each is the top byte of a linear congruential generator.
-        let mut state = 1u64;
-        let noise: Vec<u8> = (0..NODE_MAX + 10)
-            .map(|_| {
-                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                state.to_be_bytes()[0]
-            })
-            .collect();
-        let large = measure([(NODE_WASM, &noise[..])].into_iter()).unwrap();
-        assert!(large.check().unwrap_err().to_string().contains("400.0 KB"));
+        let check = |name, bytes| {
+            let file = File { bytes: vec![0; bytes], packed: None };
+            measure([(name, &file)].into_iter()).check()
+        };
+        assert!(check(NODE_WASM, NODE_MAX).is_ok());
+        let large = check(NODE_WASM, NODE_MAX + 1);
+        assert!(large.unwrap_err().to_string().contains("400.0 KB"));
+        assert!(check("other.wasm", LOAD_MAX).is_ok());
+        assert!(check("other.wasm", LOAD_MAX + 1).is_err());
     }
 }

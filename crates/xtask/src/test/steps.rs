@@ -9,7 +9,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use super::count::Counts;
 use super::quote::{failed, quote};
 use super::{Prepared, imports, tools};
-use crate::{compile, root, run, size};
+use crate::{compile, root, run};
 
 /// What a step needs beyond Rust, in the order in which it is prepared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,7 +54,7 @@ pub(crate) const STEPS: &[Step] = &[
         name: "size",
         about: "the first load is within its budgets",
         needs: &[Need::Site],
-        run: |prepared| check(|| size::measure_dir(site(prepared)?)?.check()),
+        run: |prepared| check(|| crate::site::sizes(site(prepared)?)?.check()),
     },
     Step {
         name: "wasm",
