@@ -1,12 +1,17 @@
 // A member's directory on Node's file system, as the module wants it.
 
-import { closeSync, constants, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync, mkdirSync,
-  openSync, readSync, readdirSync, realpathSync, rmSync, unlinkSync, writeSync } from 'node:fs';
+import {
+  closeSync, constants, fdatasyncSync, fstatSync, fsyncSync, ftruncateSync, mkdirSync, openSync,
+  readSync, readdirSync, realpathSync, rmSync, statfsSync, unlinkSync, writeSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 
 // A process that has a directory has a file of this name with its number in there.
 const LOCK = /^lock-(\d+)$/;
 const ZEROS = new Uint8Array(1024 * 1024);
+// A file that grows by more than this is the store's, which doubles. To write as many zeros would
+// hold the member for as long as there is data.
+const WRITTEN_BYTES = 8 * 1024 * 1024;
 
 // The kinds of errors that the module knows are those of browsers.
 function browsers(error) {
@@ -30,9 +35,11 @@ function syncDirectory(path) {
 
 // The methods of a `FileSystemSyncAccessHandle` that the module calls.
 class Handle {
+  #path;
   #fd;
 
   constructor(path) {
+    this.#path = path;
     this.#fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
   }
 
@@ -50,11 +57,14 @@ class Handle {
     });
   }
 
-  // Of a file that only says that it is longer the disk may turn out to be full at any write.
+  // Of a file that only says that it is longer the disk may turn out to be full at any write. So
+  // a piece of a log is written, and for more there must at least be room now: should others take
+  // it meanwhile, a write fails and the member ends, with all it acknowledged in its log.
   truncate(length) {
     attempt(() => {
       const old = this.getSize();
-      if (length <= old) {
+      if (length - old > WRITTEN_BYTES) this.#need(length - old);
+      if (length <= old || length - old > WRITTEN_BYTES) {
         ftruncateSync(this.#fd, length);
         return;
       }
@@ -67,6 +77,13 @@ class Handle {
         throw error;
       }
     });
+  }
+
+  #need(bytes) {
+    const { bavail, bsize } = statfsSync(this.#path);
+    if (bavail * bsize >= bytes) return;
+    const text = `${this.#path} needs ${bytes} bytes more, and there is no such room`;
+    throw Object.assign(new Error(text), { code: 'ENOSPC' });
   }
 
   getSize() {
