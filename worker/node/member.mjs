@@ -20,7 +20,7 @@ const USAGE = `A member of a Kvorum cluster in Node.
   --member NAME    its name [1]
   --members NAMES  the names of all initial members, with commas between them [1,2,3]
   --cluster NAME   the cluster [default]
-  --token TEXT     tells clusters of the same name apart
+  --token TEXT     tells clusters of the same name apart; tabs have the same [kvorum]
   --site DIR       the built site, which holds the module [target/site]
 
 Node 20 has a WebSocket only with --experimental-websocket, before member.mjs.
@@ -32,7 +32,7 @@ const OPTIONS = {
   member: { type: 'string', default: '1' },
   members: { type: 'string', default: '1,2,3' },
   cluster: { type: 'string', default: 'default' },
-  token: { type: 'string', default: '' },
+  token: { type: 'string', default: 'kvorum' },
   site: { type: 'string', default: resolve(HERE, '../../target/site') },
   help: { type: 'boolean', default: false },
 };
