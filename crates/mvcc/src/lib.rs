@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!  before the log          at apply, on every member alike            reads
-//!  check::request ──────►  Store::{put, delete_range, txn, compact}   Store::{range, txn_read}
+//!  check::request ──────►  Store::{put, delete_range, txn, compact}   Store::range, Reading, TxnReading
 //!                                        │
 //!                          Watchers::step(&store) ──► (session, WatchResponse) …
 //! ```
@@ -28,7 +28,7 @@
 //! * [`check::request`] before anything is proposed: what can be refused without a store.
 //! * [`Store::put`], [`Store::delete_range`], [`Store::txn`], [`Store::compact`] at apply. They
 //!   are total: whatever comes, they answer or refuse, and a refusal changes nothing.
-//! * [`check::is_read_only`] tells which transactions need no log: [`Store::txn_read`].
+//! * [`check::is_read_only`] tells which transactions need no log: [`TxnReading`].
 //! * [`Watchers::request`] for what a client says, [`Watchers::changed`] after each change that
 //!   is applied, [`Watchers::step`] for the messages, again while it says that more waits,
 //!   [`Watchers::hold`] for a session that is full, [`Watchers::end`] when it is over.
@@ -85,4 +85,5 @@ pub use mark::{Mark, Revision};
 pub use range::Reading;
 pub use span::Span;
 pub use store::{Store, Weight};
+pub use txn::TxnReading;
 pub use watch::{Step, Watchers};

@@ -13,6 +13,34 @@ use crate::store::{Store, header};
 /// Bytes of pairs that one slice fetches, about.
 const SLICE_BYTES: usize = 1024 * 1024;
 
+/// What a slice has left.
+pub(crate) struct Slice {
+    keys: usize,
+    bytes: usize,
+}
+
+impl Slice {
+    /// One of up to `keys` keys.
+    pub(crate) fn new(keys: usize) -> Self {
+        Self { keys, bytes: SLICE_BYTES }
+    }
+
+    /// One that never ends.
+    fn whole() -> Self {
+        Self { keys: usize::MAX, bytes: usize::MAX }
+    }
+
+    pub(crate) fn is_over(&self) -> bool {
+        self.keys == 0 || self.bytes == 0
+    }
+
+    /// One key was looked at, and so many bytes of it fetched.
+    pub(crate) fn take(&mut self, bytes: usize) {
+        self.keys = self.keys.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(bytes);
+    }
+}
+
 impl Store {
     /// Reads keys, now or at a revision of the past.
     pub fn range(&self, request: &RangeRequest) -> Result<RangeResponse> {
@@ -23,7 +51,7 @@ impl Store {
     /// transaction that has written something.
     pub(crate) fn range_at(&self, request: &RangeRequest, current: i64) -> Result<RangeResponse> {
         let mut reading = Reading::at(self, request.clone(), current)?;
-        while !reading.read_on(self, usize::MAX)? {}
+        reading.read_on(self, &mut Slice::whole())?;
         Ok(reading.finish())
     }
 }
@@ -72,26 +100,26 @@ impl Reading {
         if self.at < store.compact_revision {
             *self = Self::new(store, self.request.clone())?;
         }
-        Ok(self.read_on(store, keys)?.then(|| self.finish()))
+        Ok(self.read_on(store, &mut Slice::new(keys))?.then(|| self.finish()))
     }
 
     /// True once there are no more keys to look at.
-    fn read_on(&mut self, store: &Store, keys: usize) -> Result<bool> {
-        let (mut seen, mut bytes) = (0, 0);
+    pub(crate) fn read_on(&mut self, store: &Store, slice: &mut Slice) -> Result<bool> {
         let span = self.span.clone();
         for item in store.live(&span, self.at) {
             let (key, mark) = item?;
-            if seen >= keys || bytes >= SLICE_BYTES {
+            if slice.is_over() {
                 self.span = span.from(key);
                 return Ok(false);
             }
-            seen += 1;
             self.count += 1;
+            let mut bytes = 0;
             if self.kvs.len() < self.fetch {
                 let kv = self.pair(store, key, mark)?;
-                bytes += kv.key.len() + kv.value.len();
+                bytes = kv.key.len() + kv.value.len();
                 self.kvs.push(kv);
             }
+            slice.take(bytes);
         }
         Ok(true)
     }
@@ -104,7 +132,7 @@ impl Reading {
         store.row(mark)
     }
 
-    fn finish(&mut self) -> RangeResponse {
+    pub(crate) fn finish(&mut self) -> RangeResponse {
         let request = &self.request;
         let mut kvs = std::mem::take(&mut self.kvs);
         kvs.retain(|kv| in_bounds(request, kv));

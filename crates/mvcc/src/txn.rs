@@ -6,12 +6,15 @@
 //!  3 execute   in order; a read sees what was written before it
 //! ```
 
+use std::collections::VecDeque;
+
 use api::kv::{
     Compare, CompareResult, CompareTarget, DeleteRangeRequest, KeyValue, PutRequest, RangeRequest,
     RequestOp, ResponseOp, TxnRequest, TxnResponse,
 };
 use api::{Error, Result};
 
+use crate::range::{Reading, Slice};
 use crate::span::Span;
 use crate::store::{Store, header};
 use crate::write::Writer;
@@ -24,21 +27,6 @@ impl Store {
             let mut response = execute(writer, &plan)?;
             response.header = header(writer.revision());
             Ok(response)
-        })
-    }
-
-    /// Runs a transaction that only reads: [`check::is_read_only`](crate::check::is_read_only).
-    /// Any other is refused.
-    pub fn txn_read(&self, request: &TxnRequest) -> Result<TxnResponse> {
-        let plan = self.plan(request)?;
-        let read = |step: &Step<'_>| match step {
-            Step::Range(request) => self.range(request).map(ResponseOp::Range),
-            _ => Err(Error::Invalid("a transaction that writes was sent as a read".into())),
-        };
-        Ok(TxnResponse {
-            header: header(self.revision),
-            succeeded: plan.succeeded,
-            responses: plan.steps.iter().map(read).collect::<Result<_>>()?,
         })
     }
 
@@ -101,6 +89,58 @@ impl Store {
             return Err(Error::KeyNotFound);
         }
         self.check_lease(request.lease)
+    }
+}
+
+/// A transaction that only reads, in slices, as a [`Reading`]. All of it shows one revision.
+#[derive(Clone, Debug)]
+pub struct TxnReading {
+    request: TxnRequest,
+    /// The store's revision when it began.
+    current: i64,
+    /// Of what is read already.
+    response: TxnResponse,
+    left: VecDeque<Reading>,
+}
+
+impl TxnReading {
+    /// Compares, and begins to read.
+    ///
+    /// # Errors
+    /// Those of [`Store::txn`], and [`Error::Invalid`] for a transaction that does not
+    /// [only read](crate::check::is_read_only).
+    pub fn new(store: &Store, request: TxnRequest) -> Result<Self> {
+        let plan = store.plan(&request)?;
+        let read = |step: &Step<'_>| match step {
+            Step::Range(range) => Reading::new(store, (*range).clone()),
+            _ => Err(Error::Invalid("a transaction that writes was sent as a read".into())),
+        };
+        let left = plan.steps.iter().map(read).collect::<Result<_>>()?;
+        let header = header(store.revision);
+        let response = TxnResponse { header, succeeded: plan.succeeded, responses: Vec::new() };
+        Ok(Self { request, current: store.revision, response, left })
+    }
+
+    /// Looks at up to `keys` keys more. The answer, once there are no more.
+    ///
+    /// # Errors
+    /// [`Error::Compacted`] if a revision that the request names was compacted meanwhile. If the
+    /// one at which it began was, all of it begins again.
+    pub fn step(&mut self, store: &Store, keys: usize) -> Result<Option<TxnResponse>> {
+        if self.current < store.compact_revision {
+            *self = Self::new(store, self.request.clone())?;
+        }
+        let mut slice = Slice::new(keys);
+        while let Some(reading) = self.left.front_mut() {
+            if slice.is_over() || !reading.read_on(store, &mut slice)? {
+                return Ok(None);
+            }
+            // To find no key is work, too.
+            slice.take(0);
+            self.response.responses.push(ResponseOp::Range(reading.finish()));
+            self.left.pop_front();
+        }
+        Ok(Some(std::mem::take(&mut self.response)))
     }
 }
 

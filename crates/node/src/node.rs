@@ -9,7 +9,7 @@ use api::report::MemberReport;
 use api::session::ServerMessage;
 use mvcc::base::SharedBase;
 use mvcc::job::{Done, Job};
-use mvcc::{Hashing, Reading, Store, Watchers};
+use mvcc::{Hashing, Reading, Store, TxnReading, Watchers};
 use raft::eraftpb::{Message, MessageType};
 use wal::{Batch, Recovered};
 
@@ -174,6 +174,7 @@ pub(crate) struct State {
 #[derive(Debug)]
 pub(crate) enum Large {
     Range(Reading),
+    Txn(TxnReading),
     Hash(Hashing),
 }
 

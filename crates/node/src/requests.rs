@@ -8,7 +8,7 @@ use api::maintenance::HashKvResponse;
 use api::session::{ClientMessage, Request, Response, ServerMessage};
 use api::watch::WatchRequest;
 use api::{ETCD_VERSION, Error, Result};
-use mvcc::{Hash, Hashing, Reading, check};
+use mvcc::{Hash, Hashing, Reading, TxnReading, check};
 
 use crate::broken::{Broken, is};
 use crate::command::{Command, Op};
@@ -173,23 +173,23 @@ impl Node {
     }
 
     fn answer_read(&mut self, caller: Caller, request: &Request) {
-        let result = match request {
-            Request::Range(range) => match Reading::new(&self.state.store, range.clone()) {
-                Ok(reading) => return self.begin_reading(caller, Large::Range(reading)),
-                Err(error) => Err(error),
-            },
-            Request::HashKv(hash) => match Hashing::new(&self.state.store, hash.revision) {
-                Ok(hashing) => return self.begin_reading(caller, Large::Hash(hashing)),
-                Err(error) => Err(error),
-            },
-            Request::Txn(txn) => self.state.store.txn_read(txn).map(Response::Txn),
-            Request::MemberList(list) => Ok(Response::MemberList(self.member_list(list))),
-            Request::Status => Ok(Response::Status(self.status())),
+        let store = &self.state.store;
+        let large = match request {
+            Request::Range(range) => Reading::new(store, range.clone()).map(Large::Range),
+            Request::Txn(txn) => TxnReading::new(store, txn.clone()).map(Large::Txn),
+            Request::HashKv(hash) => Hashing::new(store, hash.revision).map(Large::Hash),
+            Request::MemberList(list) => {
+                return self.answer(caller, Ok(Response::MemberList(self.member_list(list))));
+            }
+            Request::Status => return self.answer(caller, Ok(Response::Status(self.status()))),
             Request::Put(_) | Request::DeleteRange(_) | Request::Compact(_) | Request::Alarm(_) => {
-                Err(Error::Stopped)
+                return self.answer(caller, Err(Error::Stopped));
             }
         };
-        self.answer_or_halt(caller, result);
+        match large {
+            Ok(large) => self.begin_reading(caller, large),
+            Err(error) => self.answer_or_halt(caller, Err(error)),
+        }
     }
 
     /// Answers, and ends if it is not the request's fault that it failed.
@@ -217,6 +217,7 @@ impl Node {
         let (store, keys) = (&self.state.store, self.config.pace.read_keys);
         Ok(match large {
             Large::Range(reading) => reading.step(store, keys)?.map(Response::Range),
+            Large::Txn(reading) => reading.step(store, keys)?.map(Response::Txn),
             Large::Hash(hashing) => hashing.step(store, keys)?.map(|hash| self.hashed(hash)),
         })
     }

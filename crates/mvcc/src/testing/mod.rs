@@ -37,11 +37,11 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Write as _;
 
-use api::kv::{PutRequest, TxnRequest};
+use api::kv::{PutRequest, TxnRequest, TxnResponse};
 use api::session::Request;
 use api::watch::{WatchCreateRequest, WatchRequest};
 
-use crate::{Step, Store, Watchers, check};
+use crate::{Step, Store, TxnReading, Watchers, check};
 use args::Args;
 pub use base::{MemBase, Mover};
 pub use scripts::SCRIPTS;
@@ -50,6 +50,19 @@ pub use scripts::SCRIPTS;
 pub fn run(script: &str) -> String {
     let mut runner = Runner::new();
     goldenscript::generate(&mut runner, script).unwrap_or_else(|error| error.to_string())
+}
+
+/// Runs a transaction that only reads, in the smallest slices.
+///
+/// # Errors
+/// Those of the transaction.
+pub fn read_txn(store: &Store, txn: &TxnRequest) -> api::Result<TxnResponse> {
+    let mut reading = TxnReading::new(store, txn.clone())?;
+    loop {
+        if let Some(response) = reading.step(store, 1)? {
+            return Ok(response);
+        }
+    }
 }
 
 type Outcome = Result<String, Box<dyn Error>>;
@@ -84,10 +97,10 @@ impl Runner {
 
     /// Runs a transaction; one that only reads both ways, which must agree.
     fn txn(&mut self, txn: &TxnRequest) -> Outcome {
-        let read = check::is_read_only(txn).then(|| self.store.txn_read(txn));
+        let read = check::is_read_only(txn).then(|| read_txn(&self.store, txn));
         let written = self.store.txn(txn);
         if read.is_some_and(|read| read != written) {
-            return Err("txn_read and txn differ".into());
+            return Err("what is read and what is written differ".into());
         }
         let mut output = print::txn(&written?);
         if check::is_read_only(txn) {

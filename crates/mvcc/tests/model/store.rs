@@ -1,8 +1,8 @@
 //! The store against the model: any requests, the same answers.
 
-use api::kv::{DeleteRangeRequest, PutRequest, RangeRequest, TxnRequest};
-use kvorum_mvcc::testing::Mover;
-use kvorum_mvcc::{Hashing, Reading, Store, check};
+use api::kv::{DeleteRangeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest};
+use kvorum_mvcc::testing::{Mover, read_txn};
+use kvorum_mvcc::{Hashing, Reading, Store, TxnReading, check};
 use proptest::prelude::*;
 
 use crate::model::Model;
@@ -98,7 +98,7 @@ proptest! {
                     let _ = twin.delete_range(delete);
                 }
                 Action::Txn(txn) if model_can(txn) => {
-                    let read = check::is_read_only(txn).then(|| store.txn_read(txn));
+                    let read = check::is_read_only(txn).then(|| read_txn(&store, txn));
                     let answer = store.txn(txn);
                     prop_assert_eq!(&answer, &model.txn(txn));
                     if let Some(read) = read {
@@ -214,13 +214,6 @@ proptest! {
         slice in 1..4_usize,
     ) {
         let (mut store, mut mover) = (Store::new(), Mover::default());
-        let act = |action: &Action, store: &mut Store, mover: &mut Mover| match action {
-            Action::Put(put) => drop(store.put(put)),
-            Action::DeleteRange(delete) => drop(store.delete_range(delete)),
-            Action::Txn(txn) => drop(store.txn(txn)),
-            Action::Below(below) => below.act(mover, store),
-            Action::Range(_) | Action::Compact(_) => {}
-        };
         before.iter().for_each(|action| act(action, &mut store, &mut mover));
         let whole = store.range(&request);
         let Ok(mut reading) = Reading::new(&store, request) else {
@@ -236,4 +229,70 @@ proptest! {
         };
         prop_assert_eq!(Ok(sliced), whole);
     }
+
+    /// So is a transaction that only reads: all of it shows one revision.
+    #[test]
+    fn a_transaction_in_slices_is_the_transaction(
+        before in prop::collection::vec(action(), 1..30),
+        meanwhile in prop::collection::vec(action(), 0..10),
+        ranges in prop::collection::vec(requests::range(), 0..4),
+        slice in 1..4_usize,
+    ) {
+        let (mut store, mut mover) = (Store::new(), Mover::default());
+        before.iter().for_each(|action| act(action, &mut store, &mut mover));
+        let success = ranges.into_iter().map(RequestOp::Range).collect();
+        let txn = TxnRequest { success, ..TxnRequest::default() };
+        let whole = store.clone().txn(&txn);
+        let Ok(mut reading) = TxnReading::new(&store, txn) else {
+            prop_assert!(whole.is_err());
+            return Ok(());
+        };
+        let mut meanwhile = meanwhile.iter();
+        let sliced = loop {
+            if let Some(response) = reading.step(&store, slice).unwrap() {
+                break response;
+            }
+            meanwhile.next().into_iter().for_each(|action| act(action, &mut store, &mut mover));
+        };
+        prop_assert_eq!(Ok(sliced), whole);
+    }
+}
+
+/// What happens to a store; reads and compactions do not.
+fn act(action: &Action, store: &mut Store, mover: &mut Mover) {
+    match action {
+        Action::Put(put) => drop(store.put(put)),
+        Action::DeleteRange(delete) => drop(store.delete_range(delete)),
+        Action::Txn(txn) => drop(store.txn(txn)),
+        Action::Below(below) => below.act(mover, store),
+        Action::Range(_) | Action::Compact(_) => {}
+    }
+}
+
+/// A transaction whose revision is compacted while it is read begins again, all of it: no two
+/// parts of its answer show two revisions.
+#[test]
+fn a_transaction_that_is_compacted_begins_again() {
+    let mut store = Store::new();
+    let put = |store: &mut Store, key: &'static str, value: &'static str| {
+        let (key, value) = (key.into(), value.into());
+        store.put(&PutRequest { key, value, ..PutRequest::default() }).unwrap();
+    };
+    put(&mut store, "a", "1");
+    put(&mut store, "b", "1");
+    let get = |key: &'static str| {
+        RequestOp::Range(RangeRequest { key: key.into(), ..RangeRequest::default() })
+    };
+    let txn = TxnRequest { success: vec![get("a"), get("b")], ..TxnRequest::default() };
+    let mut reading = TxnReading::new(&store, txn.clone()).unwrap();
+    assert_eq!(reading.step(&store, 1), Ok(None));
+    put(&mut store, "a", "2");
+    put(&mut store, "b", "2");
+    store.compact(store.revision()).unwrap();
+    let answer = loop {
+        if let Some(answer) = reading.step(&store, 1).unwrap() {
+            break answer;
+        }
+    };
+    assert_eq!(answer, store.txn(&txn).unwrap());
 }
