@@ -553,9 +553,10 @@ impl RaftNode {
             return Vec::new();
         }
         self.busy |= !ready.entries().is_empty();
-        let cut = snapshot.map(|place| Record::Cut { index: place.index + 1 });
+        // What this log has behind the snapshot's place is of a leader that was not followed.
+        let reset = snapshot.map(|place| Record::Reset { index: place.index + 1 });
         let entries = ready.entries().iter().map(append_record);
-        let mut records: Vec<Record> = cut.into_iter().chain(entries).collect();
+        let mut records: Vec<Record> = reset.into_iter().chain(entries).collect();
         records.extend(self.take_hard_state());
         records
     }

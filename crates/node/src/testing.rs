@@ -205,6 +205,7 @@ pub fn show_record(record: &Record, name: &dyn Fn(u64) -> String) -> String {
             }
         }
         Record::Cut { index } => format!("cut {index}"),
+        Record::Reset { index } => format!("reset {index}"),
         Record::Set { slot: slot::HARD_STATE, value } => match HardState::decode(value.as_ref()) {
             Ok(state) => {
                 let vote = match state.vote {

@@ -80,6 +80,8 @@ pub struct Trace {
     pub frames: u64,
     /// What members had done below memory, by name: how often.
     pub jobs: BTreeMap<&'static str, u64>,
+    /// Who has begun to finish a generation, until somebody takes note of it.
+    pub finisher: Option<String>,
     /// All that nodes wanted done, and when.
     digest: Digest,
 }
@@ -93,6 +95,7 @@ impl Default for Trace {
             roles: BTreeMap::new(),
             steps: (0, 0),
             jobs: BTreeMap::new(),
+            finisher: None,
             frames: 0,
             digest: Digest::default(),
         }
@@ -148,6 +151,9 @@ impl Trace {
             Output::Job(job) => {
                 if let Some(name) = deed(job) {
                     *self.jobs.entry(name).or_default() += 1;
+                }
+                if matches!(job, Job::Finish { .. }) {
+                    self.finisher = Some(place.into());
                 }
                 self.line(now, place, Kind::Job, |_| format!("job {}", show_job(job)));
             }
@@ -320,7 +326,7 @@ fn digest_output(digest: &mut Digest, output: &Output) {
                         digest.number(u64::from(*slot));
                         digest.bytes(value);
                     }
-                    Record::Cut { index } => digest.number(*index),
+                    Record::Cut { index } | Record::Reset { index } => digest.number(*index),
                 }
             }
         }

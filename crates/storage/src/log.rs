@@ -351,7 +351,7 @@ impl<D: Directory> Log<D> {
         for record in &batch.records {
             match record {
                 Record::Set { slot, value } => drop(self.slots.insert(*slot, value.clone())),
-                Record::Cut { .. } => self.cut_in = batch.number,
+                Record::Cut { .. } | Record::Reset { .. } => self.cut_in = batch.number,
                 Record::Append { index, .. } => {
                     if let Some(last) = self.segments.back_mut() {
                         last.highest = last.highest.max(*index);

@@ -7,6 +7,7 @@
 //! * `fault fail|no-space|ignore|torn=N|flip=N` lets the next call to a file go wrong,
 //!   `capacity N|none` fills the disk. `flip at=N [bit=N] [file=NAME]` damages the last file, or
 //!   that one, `set_len N` cuts or grows it. `make NAME` makes a file, `lose NAME` removes one.
+//!   `look` looks for room, as a host does in a while where there is little.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -149,6 +150,7 @@ impl Runner for Script {
             "status" => return self.status(),
             "sync" => return Ok(format!("durable {}", self.log()?.sync()?)),
             "close" => self.log = None,
+            "look" => self.log()?.look_for_room()?,
             "crash" => self.crash(&mut args)?,
             "fault" => self.fault(&mut args)?,
             "capacity" => {

@@ -43,8 +43,9 @@ fn drafts() -> impl Strategy<Value = Vec<Draft>> {
         fill,
     });
     let beyond = prop_oneof![9 => Just(0), 1 => 1..9_u64];
-    let cut = (0..6_u64, beyond).prop_map(|(keep, beyond)| Draft::Cut { keep, beyond });
-    prop::collection::vec(prop_oneof![8 => append, 4 => set, 1 => cut], 0..4)
+    let cut = (0..6_u64).prop_map(|keep| Draft::Cut { keep });
+    let reset = (0..6_u64, beyond).prop_map(|(back, beyond)| Draft::Reset { back, beyond });
+    prop::collection::vec(prop_oneof![16 => append, 8 => set, 2 => cut, 1 => reset], 0..4)
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {

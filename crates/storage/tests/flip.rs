@@ -14,7 +14,8 @@ fn draft(number: u8) -> Vec<Draft> {
     let append = Draft::Append { back: u64::from(number == 4) * 2, bytes: 11, fill: number };
     let set = Draft::Set { slot: number % 2, bytes: 5, fill: number };
     match number {
-        6 => vec![set, append, Draft::Cut { keep: 2, beyond: 0 }],
+        6 => vec![set, append, Draft::Cut { keep: 2 }],
+        7 => vec![Draft::Reset { back: 1, beyond: 0 }, set, append],
         _ => vec![set, append],
     }
 }

@@ -20,9 +20,14 @@ pub enum Record {
         /// Not looked into.
         payload: Bytes,
     },
-    /// No entry below `index` counts any more. If there is none at `index` or above, the next
-    /// one may be at `index`.
+    /// No entry below `index` counts any more.
     Cut {
+        /// At least 1; not below that of an earlier cut, and at most one above the last entry.
+        index: u64,
+    },
+    /// No entry counts any more, and the next one is at `index`: what was before it is known
+    /// otherwise. What came after it may have been another story.
+    Reset {
         /// At least 1; not below that of an earlier cut.
         index: u64,
     },
@@ -50,6 +55,7 @@ pub struct Batch {
 const APPEND: u8 = 1;
 const SET: u8 = 2;
 const CUT: u8 = 3;
+const RESET: u8 = 4;
 
 /// Kind and length.
 const PREFIX_BYTES: usize = 5;
@@ -64,7 +70,7 @@ impl Record {
             + match self {
                 Self::Append { payload, .. } => INDEX_BYTES + payload.len(),
                 Self::Set { value, .. } => SLOT_BYTES + value.len(),
-                Self::Cut { .. } => INDEX_BYTES,
+                Self::Cut { .. } | Self::Reset { .. } => INDEX_BYTES,
             }
     }
 
@@ -85,8 +91,8 @@ impl Record {
                 into.put_u8(*slot);
                 into.put_slice(value);
             }
-            Self::Cut { index } => {
-                into.put_u8(CUT);
+            Self::Cut { index } | Self::Reset { index } => {
+                into.put_u8(if matches!(self, Self::Cut { .. }) { CUT } else { RESET });
                 into.put_u32_le(length);
                 into.put_u64_le(*index);
             }
@@ -112,8 +118,9 @@ impl Record {
         };
         match prefix[0] {
             APPEND => Ok(Self::Append { index: index()?, payload: rest }),
-            CUT => match (index()?, rest.is_empty()) {
-                (index, true) => Ok(Self::Cut { index }),
+            kind @ (CUT | RESET) => match (index()?, rest.is_empty()) {
+                (index, true) if kind == CUT => Ok(Self::Cut { index }),
+                (index, true) => Ok(Self::Reset { index }),
                 _ => Err(malformed()),
             },
             SET => {

@@ -374,6 +374,11 @@ impl Replay<'_> {
                 entries.drain(..gone);
                 Ok(after)
             }
+            Record::Reset { index } => {
+                let after = indexes.reset(index).ok_or_else(|| hole(index))?;
+                entries.clear();
+                Ok(after)
+            }
         }
     }
 }

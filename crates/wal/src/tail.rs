@@ -139,6 +139,7 @@ impl Tail {
             let (index, after) = match record {
                 Record::Append { index, .. } => (*index, indexes.append(*index)),
                 Record::Cut { index } => (*index, indexes.cut(*index)),
+                Record::Reset { index } => (*index, indexes.reset(*index)),
                 Record::Set { .. } => continue,
             };
             let (first, last) = (indexes.first, indexes.last());
@@ -153,7 +154,7 @@ impl Tail {
 /// The first entry may have any index: what comes before it is the caller's to know.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Indexes {
-    /// Of the first entry, or where the log was cut.
+    /// Of the first entry, or where the log was cut or goes on.
     pub(crate) first: u64,
     /// Where the next entry goes. Invariant: first <= next.
     pub(crate) next: u64,
@@ -175,7 +176,12 @@ impl Indexes {
 
     /// After all below `index` were cut off; `None` if they may not be.
     pub(crate) fn cut(self, index: u64) -> Option<Self> {
-        (index > 0 && index >= self.first)
-            .then_some(Self { first: index, next: self.next.max(index) })
+        let next = self.next.max(1);
+        (index > 0 && self.first <= index && index <= next).then_some(Self { first: index, next })
+    }
+
+    /// After all went and the log goes on at `index`; `None` if it may not.
+    pub(crate) fn reset(self, index: u64) -> Option<Self> {
+        (index > 0 && self.first <= index).then_some(Self { first: index, next: index })
     }
 }

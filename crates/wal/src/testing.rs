@@ -1,8 +1,8 @@
 //! Golden scripts: a log's bytes, written, damaged and recovered by commands.
 //!
 //! * `new [id=N] [version=N]` begins a log. `batch [number=N] RECORD…` writes one;
-//!   `INDEX=PAYLOAD` is an entry, `slotN=VALUE` a slot, `cut=INDEX` a cut, `x@100` a text a
-//!   hundred times. `sync` makes what is written count as safe. `segment` goes on in another
+//!   `INDEX=PAYLOAD` is an entry, `slotN=VALUE` a slot, `cut=INDEX` a cut, `reset=INDEX` a
+//!   reset, `x@100` a text a hundred times. `sync` makes what is written count as safe. `segment` goes on in another
 //!   segment.
 //! * `forge number=N [synced=N] [records=N] [body_bytes=N] hex=BYTES` writes a batch with any
 //!   body, its checksums right.
@@ -60,6 +60,7 @@ pub fn batch(command: &Command, next: u64) -> Outcome<Batch> {
             Some(slot) => batch.records.push(Record::Set { slot: slot.parse()?, value }),
             None if key == "number" => batch.number = text.parse()?,
             None if key == "cut" => batch.records.push(Record::Cut { index: text.parse()? }),
+            None if key == "reset" => batch.records.push(Record::Reset { index: text.parse()? }),
             None => batch.records.push(Record::Append { index: key.parse()?, payload: value }),
         }
     }

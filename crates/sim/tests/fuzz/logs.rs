@@ -29,6 +29,9 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
             if number == 5 {
                 records.push(Record::Cut { index: 3 });
             }
+            if number == 8 {
+                records.push(Record::Reset { index: 12 });
+            }
             log.append(&Batch { number: log.next(), records }).expect("memory takes it");
             log.sync().expect("memory syncs");
         }

@@ -21,9 +21,13 @@ pub(crate) enum Draft {
         bytes: usize,
         fill: u8,
     },
-    /// Cut off all but so many of the newest entries, and so far beyond the end.
+    /// Cut off all but so many of the newest entries.
     Cut {
         keep: u64,
+    },
+    /// Go on anew, so far below the end, or beyond it.
+    Reset {
+        back: u64,
         beyond: u64,
     },
 }
@@ -47,10 +51,14 @@ impl Model {
             Draft::Set { slot, bytes, fill } => {
                 Record::Set { slot, value: Bytes::from(vec![fill; bytes]) }
             }
-            Draft::Cut { keep, beyond } => {
-                first = (next.saturating_sub(keep) + beyond).max(first).max(1);
-                next = next.max(first);
+            Draft::Cut { keep } => {
+                first = next.saturating_sub(keep).max(first).max(1);
                 Record::Cut { index: first }
+            }
+            Draft::Reset { back, beyond } => {
+                first = (next.saturating_sub(back) + beyond).max(first).max(1);
+                next = first;
+                Record::Reset { index: first }
             }
         });
         Batch { number: self.batches.len() as u64 + 1, records: records.collect() }
@@ -74,7 +82,11 @@ impl Model {
                 }
                 Record::Cut { index } => {
                     entries = entries.split_off(index);
-                    (first, next) = (*index, next.max(*index));
+                    first = *index;
+                }
+                Record::Reset { index } => {
+                    entries.clear();
+                    (first, next) = (*index, *index);
                 }
             }
         }
