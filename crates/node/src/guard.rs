@@ -150,6 +150,10 @@ fn check_entries(message: &Message) -> Result<(), &'static str> {
     if message.log_term > message.term {
         return Err("its log is of a later term than itself");
     }
+    // raft knows a place that is in no log by its term 0, and would find it there in this one.
+    if (message.index == 0) != (message.log_term == 0) {
+        return Err("its entries follow nothing");
+    }
     let mut before = (message.index, message.log_term);
     for entry in &message.entries {
         check_entry(entry, before)?;
