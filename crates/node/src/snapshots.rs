@@ -342,6 +342,8 @@ impl Node {
         (self.state.applied, self.state.moved) = (place.index, place);
         self.mover.next = Next::Named { batch: self.outbox.batch() };
         self.mover.forget_run();
+        // What found no room is not moved any more, and there was room for this.
+        self.space.full = false;
         self.end_snapshots();
         let generation = self.mover.next_generation();
         let record = self.name(Stored { generation, anchor: (place.index, place.term) });
