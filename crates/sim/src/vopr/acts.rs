@@ -2,7 +2,7 @@
 
 use storage::{Crash, Fault};
 
-use super::life::{Impostor, Life};
+use super::life::{Ambush, Impostor, Life};
 use crate::invariants::Violation;
 use crate::net::{Deed, Filter};
 
@@ -38,7 +38,10 @@ enum Act {
     Restore,
     SlowJobs,
     MakeRoom,
-    Ambush,
+    AmbushLeader,
+    AmbushGeneration,
+    FillLink,
+    EmptyLink,
 }
 
 /// How often each happens, relative to the others, and whether it does harm. What heals is there
@@ -73,7 +76,10 @@ const ACTS: &[(Act, u64, bool)] = &[
     (Act::Restore, 4, false),
     (Act::SlowJobs, 3, true),
     (Act::MakeRoom, 6, false),
-    (Act::Ambush, 6, true),
+    (Act::AmbushLeader, 6, true),
+    (Act::AmbushGeneration, 4, true),
+    (Act::FillLink, 3, true),
+    (Act::EmptyLink, 6, false),
 ];
 
 /// Shorter logs are left alone by bit flips.
@@ -92,7 +98,8 @@ impl Life {
                 self.net_act(act, &place);
             }
             Act::SlowAppends | Act::Throttle | Act::Unthrottle => self.slow_act(act, &place),
-            Act::Unlink | Act::Link | Act::KillHub | Act::StartHub => self.link_act(act, &place),
+            Act::Unlink | Act::Link | Act::FillLink | Act::EmptyLink => self.link_act(act, &place),
+            Act::KillHub | Act::StartHub => self.hub_act(act),
             Act::Freeze | Act::Thaw | Act::Pace | Act::Jump => self.time_act(act, &place),
             Act::SlowDisk | Act::HoldSyncs | Act::FreeSyncs | Act::FailDisk | Act::FillDisk => {
                 self.disk_act(act, &place);
@@ -118,7 +125,8 @@ impl Life {
                 }
             }
             Act::MakeRoom => {}
-            Act::Ambush => self.ambush = Some(None),
+            Act::AmbushLeader => self.ambush = Some(Ambush::Leader),
+            Act::AmbushGeneration => self.ambush = Some(Ambush::Generation),
         }
         Ok(())
     }
@@ -163,21 +171,40 @@ impl Life {
         self.cluster.crash(place, crash);
     }
 
-    /// Whoever leads anew crashes soon after, if somebody waits for that.
+    /// Whoever is waited for crashes soon after it has come.
     pub(super) fn spring_ambush(&mut self) {
-        let (now, leader) = (self.cluster.now(), self.new_leader());
-        match self.ambush.take() {
-            Some(None) => {
-                self.ambush = Some(leader.map(|place| {
-                    let within = 4 * (self.plan.latency_ms + self.plan.sync_ms);
-                    (now + self.random.between(0, within), place)
-                }));
+        let (leader, finisher) = (self.new_leader(), self.cluster.trace.finisher.take());
+        let prey = match &self.ambush {
+            Some(Ambush::Leader) => leader,
+            Some(Ambush::Generation) => finisher,
+            Some(Ambush::Sprung { at, place }) if *at <= self.cluster.now() => {
+                let place = place.clone();
+                self.ambush = None;
+                self.happened("crash at the worst time", &place);
+                return self.cluster.crash(&place, Crash::Lose);
             }
-            Some(Some((at, place))) if at <= now => {
-                self.happened("crash of a new leader", &place);
-                self.cluster.crash(&place, Crash::Lose);
-            }
-            waiting => self.ambush = waiting,
+            _ => None,
+        };
+        let Some(place) = prey else { return };
+        let stuck = self.random.in_1000(500);
+        if stuck {
+            self.stick(&place);
+        }
+        // A follower says first where it is, by way of the hub, and is then sent what was asked.
+        let hops = if stuck { 16 } else { 4 };
+        let within = hops * (self.plan.latency_ms + self.plan.sync_ms + self.plan.step_ms);
+        let at = self.cluster.now() + self.random.between(0, within);
+        self.ambush = Some(Ambush::Sprung { at, place });
+    }
+
+    /// A member is asked for much at once, and nothing reaches its disk: when it crashes, nobody
+    /// may have relied on what it has lost.
+    fn stick(&mut self, place: &str) {
+        self.happened("stuck disk at the worst time", place);
+        self.cluster.hold_syncs(place, true);
+        for _ in 0..self.random.between(1, 4) {
+            let put = self.put(self.history.next());
+            self.request(place, put);
         }
     }
 
@@ -265,6 +292,16 @@ impl Life {
                 self.cluster.unlink(place);
             }
             Act::Link => self.cluster.link(place),
+            Act::FillLink => {
+                self.happened("full link", place);
+                self.cluster.link_full(place, true);
+            }
+            _ => self.cluster.link_full(place, false),
+        }
+    }
+
+    fn hub_act(&mut self, act: Act) {
+        match act {
             Act::KillHub if self.cluster.hub_runs() => {
                 self.happened("relay killed", "hub");
                 self.cluster.kill_hub();

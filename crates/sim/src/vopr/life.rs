@@ -47,6 +47,16 @@ pub(super) struct Impostor {
     pub(super) image: Image,
 }
 
+/// What a crash waits for.
+pub(super) enum Ambush {
+    /// Somebody leads anew.
+    Leader,
+    /// Somebody has nearly made a new generation.
+    Generation,
+    /// This time: the member has come.
+    Sprung { at: u64, place: String },
+}
+
 /// A cluster, its clients, and all who watch them.
 pub(super) struct Life {
     pub(super) cluster: Cluster,
@@ -69,8 +79,8 @@ pub(super) struct Life {
     /// By place: the oldest file of its log when it started the last time, and how many bytes of
     /// it were there.
     pub(super) vouched: std::collections::BTreeMap<String, (String, u64)>,
-    /// Somebody waits for a new leader to crash it, or for the time to do so.
-    pub(super) ambush: Option<Option<(u64, String)>>,
+    /// What somebody waits for, to crash a member then.
+    pub(super) ambush: Option<Ambush>,
     /// The newest term in which somebody was seen to lead.
     led: u64,
     pub(super) tally: Tally,
@@ -172,6 +182,7 @@ impl Life {
             self.cluster.thaw(&place);
             self.cluster.hold_syncs(&place, false);
             self.cluster.link(&place);
+            self.cluster.link_full(&place, false);
         }
         self.restore()?;
         // Who is leaving has left then.
