@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!  before the log          at apply, on every member alike            reads
-//!  check::request ──────►  Store::{put, delete_range, txn, compact}   Store::range, Reading, TxnReading
+//!  check::request ──────►  Store::{put, delete_range, txn, compact}   Reading, TxnReading
 //!                                        │
 //!                          Watchers::step(&store) ──► (session, WatchResponse) …
 //! ```

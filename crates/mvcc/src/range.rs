@@ -97,10 +97,15 @@ impl Reading {
     /// [`Error::Compacted`] if the revision that the request names was compacted meanwhile. One
     /// that names none begins again.
     pub fn step(&mut self, store: &Store, keys: usize) -> Result<Option<RangeResponse>> {
-        if self.at < store.compact_revision {
+        if self.is_compacted(store) {
             *self = Self::new(store, self.request.clone())?;
         }
         Ok(self.read_on(store, &mut Slice::new(keys))?.then(|| self.finish()))
+    }
+
+    /// Whether what it shows may be gone by now.
+    pub(crate) fn is_compacted(&self, store: &Store) -> bool {
+        self.at < store.compact_revision
     }
 
     /// True once there are no more keys to look at.

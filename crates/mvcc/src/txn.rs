@@ -96,15 +96,13 @@ impl Store {
 #[derive(Clone, Debug)]
 pub struct TxnReading {
     request: TxnRequest,
-    /// The store's revision when it began.
-    current: i64,
     /// Of what is read already.
     response: TxnResponse,
     left: VecDeque<Reading>,
 }
 
 impl TxnReading {
-    /// Compares, and begins to read.
+    /// Compares all at once, and begins to read.
     ///
     /// # Errors
     /// Those of [`Store::txn`], and [`Error::Invalid`] for a transaction that does not
@@ -118,16 +116,16 @@ impl TxnReading {
         let left = plan.steps.iter().map(read).collect::<Result<_>>()?;
         let header = header(store.revision);
         let response = TxnResponse { header, succeeded: plan.succeeded, responses: Vec::new() };
-        Ok(Self { request, current: store.revision, response, left })
+        Ok(Self { request, response, left })
     }
 
     /// Looks at up to `keys` keys more. The answer, once there are no more.
     ///
     /// # Errors
-    /// [`Error::Compacted`] if a revision that the request names was compacted meanwhile. If the
-    /// one at which it began was, all of it begins again.
+    /// [`Error::Compacted`] if a revision that the request names, and that is not read yet, was
+    /// compacted meanwhile. If the one at which it began was, all of it begins again.
     pub fn step(&mut self, store: &Store, keys: usize) -> Result<Option<TxnResponse>> {
-        if self.current < store.compact_revision {
+        if self.left.iter().any(|reading| reading.is_compacted(store)) {
             *self = Self::new(store, self.request.clone())?;
         }
         let mut slice = Slice::new(keys);

@@ -296,3 +296,24 @@ fn a_transaction_that_is_compacted_begins_again() {
     };
     assert_eq!(answer, store.txn(&txn).unwrap());
 }
+
+/// A revision that a transaction names is read as it was, or not at all.
+#[test]
+fn a_transaction_at_a_compacted_revision_is_refused() {
+    let (mut store, mut mover) = (Store::new(), Mover::default());
+    for value in ["1", "2", "3"] {
+        let (key, value) = ("a".into(), value.into());
+        store.put(&PutRequest { key, value, ..PutRequest::default() }).unwrap();
+    }
+    let get = |revision| {
+        RequestOp::Range(RangeRequest { key: "a".into(), revision, ..RangeRequest::default() })
+    };
+    let txn = TxnRequest { success: vec![get(0), get(2)], ..TxnRequest::default() };
+    let mut reading = TxnReading::new(&store, txn).unwrap();
+    assert_eq!(reading.step(&store, 1), Ok(None));
+    store.compact(3).unwrap();
+    mover.freeze(&mut store);
+    mover.arrive(&mut store, 9);
+    mover.scrub(&mut store, 9);
+    assert_eq!(reading.step(&store, 1), Err(api::Error::Compacted));
+}
