@@ -6,6 +6,7 @@ import { join } from 'node:path';
 
 import { NodeFiles } from '../../worker/node/files.mjs';
 import { scene } from '../browser/lib/scene.mjs';
+import { until } from '../browser/lib/until.mjs';
 
 const MIB = 1024 * 1024;
 
@@ -13,26 +14,32 @@ scene('a file grows with room behind it, or as far as there is room', async (sta
   const files = new NodeFiles(join(stage.dir, 'member'));
   const used = (name) => statSync(join(stage.dir, 'member', name)).blocks * 512;
 
-  const log = files.open('log-00000001');
-  log.truncate(MIB);
-  assert.deepEqual([log.getSize(), used('log-00000001') >= MIB], [MIB, true]);
+  const small = files.open('store-00000001');
+  small.truncate(MIB);
+  assert.deepEqual([small.getSize(), used('store-00000001') >= MIB], [MIB, true]);
 
-  const store = files.open('store-00000001');
-  store.write(new Uint8Array(100).fill(7), { at: 0 });
-  store.truncate(100 * MIB);
-  assert.deepEqual([store.getSize(), used('store-00000001') < MIB], [100 * MIB, true]);
-  const zeros = new Uint8Array(MIB).fill(1);
-  assert.equal(store.read(zeros, { at: 50 * MIB }), MIB);
-  assert.ok(zeros.every((byte) => byte === 0), 'what was never written is zeros');
+  const large = files.open('store-00000002');
+  large.write(new Uint8Array(100).fill(7), { at: 0 });
+  large.truncate(40 * MIB);
+  assert.deepEqual([large.getSize(), used('store-00000002') < MIB], [40 * MIB, true]);
+  // What is written before all of it has a place is there afterwards.
+  large.write(new Uint8Array(5000).fill(8), { at: 30 * MIB + 100 });
+  await until('all of it to have a place', () => used('store-00000002') >= 40 * MIB);
+  const read = new Uint8Array(40 * MIB);
+  assert.equal(large.read(read, { at: 0 }), 40 * MIB);
+  const expected = new Uint8Array(40 * MIB);
+  expected.fill(7, 0, 100).fill(8, 30 * MIB + 100, 30 * MIB + 5100);
+  assert.ok(Buffer.from(read.buffer).equals(Buffer.from(expected.buffer)), 'and nothing else');
 
   // More than any disk has.
   const full = { name: 'QuotaExceededError', message: /needs \d+ bytes more/ };
-  assert.throws(() => store.truncate(2 ** 50), full);
-  assert.equal(store.getSize(), 100 * MIB);
-  store.truncate(50);
-  assert.equal(store.getSize(), 50);
+  assert.throws(() => large.truncate(2 ** 50), full);
+  assert.equal(large.getSize(), 40 * MIB);
+  large.truncate(80 * MIB);
+  large.truncate(50);
+  assert.deepEqual([large.getSize(), used('store-00000002') < MIB], [50, true]);
 
-  log.close();
-  store.close();
+  small.close();
+  large.close();
   files.close();
 });

@@ -8,10 +8,16 @@ import { dirname, join } from 'node:path';
 
 // A process that has a directory has a file of this name with its number in there.
 const LOCK = /^lock-(\d+)$/;
-const ZEROS = new Uint8Array(1024 * 1024);
-// A file that grows by more than this is the store's, which doubles. To write as many zeros would
-// hold the member for as long as there is data.
+const ZEROS = Buffer.alloc(1024 * 1024);
+// A file that grows by more than this is the store's, which doubles. To write as many zeros at once
+// would hold the member for as long as there is data.
 const WRITTEN_BYTES = 8 * 1024 * 1024;
+// What a disk has beyond what a file needs, for what else is written meanwhile.
+const SPARE_BYTES = 16 * 1024 * 1024;
+const PAGE_BYTES = 4096;
+const FILL_AGAIN_MS = 1000;
+
+const isZeros = (bytes) => bytes.equals(ZEROS.subarray(0, bytes.length));
 
 // The kinds of errors that the module knows are those of browsers.
 function browsers(error) {
@@ -37,6 +43,9 @@ function syncDirectory(path) {
 class Handle {
   #path;
   #fd;
+  // Where it only says that it is longer.
+  #hole = { at: Infinity, end: 0 };
+  #filling;
 
   constructor(path) {
     this.#path = path;
@@ -57,15 +66,17 @@ class Handle {
     });
   }
 
-  // Of a file that only says that it is longer the disk may turn out to be full at any write. So
-  // a piece of a log is written, and for more there must at least be room now: should others take
-  // it meanwhile, a write fails and the member ends, with all it acknowledged in its log.
+  // Of a file that only says that it is longer the disk may turn out to be full at any write,
+  // which is the end of the store until there is room. So what is new is written; if that is much
+  // there has to be room for it now, and it is written in the turns that follow.
   truncate(length) {
     attempt(() => {
       const old = this.getSize();
-      if (length - old > WRITTEN_BYTES) this.#need(length - old);
+      if (length - old > WRITTEN_BYTES) this.#need(length - old + SPARE_BYTES);
       if (length <= old || length - old > WRITTEN_BYTES) {
         ftruncateSync(this.#fd, length);
+        this.#hole = { at: Math.min(this.#hole.at, old), end: length };
+        this.#fillLater(0);
         return;
       }
       try {
@@ -86,6 +97,33 @@ class Handle {
     throw Object.assign(new Error(text), { code: 'ENOSPC' });
   }
 
+  #fillLater(ms) {
+    clearTimeout(this.#filling);
+    if (this.#hole.at >= this.#hole.end) return;
+    this.#filling = setTimeout(() => this.#fill(), ms);
+    this.#filling.unref();
+  }
+
+  // Writes zeros where there are zeros: a page of the hole then has its place on the disk. What
+  // the store has written there meanwhile is left alone.
+  #fill() {
+    const { at, end } = this.#hole;
+    const piece = Buffer.alloc(Math.min(ZEROS.length, end - at));
+    try {
+      this.read(piece, { at });
+      const step = isZeros(piece) ? piece.length : PAGE_BYTES;
+      for (let from = 0; from < piece.length; from += step) {
+        const part = piece.subarray(from, from + step);
+        if (isZeros(part)) this.write(part, { at: at + from });
+      }
+      this.#hole.at += piece.length;
+      this.#fillLater(0);
+    } catch (error) {
+      console.warn(`kvorum: no room for all of ${this.#path} yet:`, error.message);
+      this.#fillLater(FILL_AGAIN_MS);
+    }
+  }
+
   getSize() {
     return attempt(() => fstatSync(this.#fd).size);
   }
@@ -95,6 +133,7 @@ class Handle {
   }
 
   close() {
+    clearTimeout(this.#filling);
     if (this.#fd !== null) closeSync(this.#fd);
     this.#fd = null;
   }
