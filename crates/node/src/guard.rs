@@ -107,6 +107,12 @@ impl Guard<'_> {
             {
                 Err("it acknowledges beyond this log")
             }
+            M::MsgAppendResponse if message.reject && message.reject_hint > message.index => {
+                Err("it refuses an entry for want of a later one")
+            }
+            M::MsgAppendResponse if message.request_snapshot != 0 => {
+                Err("no peer asks for a snapshot")
+            }
             M::MsgReadIndex | M::MsgReadIndexResp => check_read(message),
             M::MsgHeartbeat
             | M::MsgHeartbeatResponse

@@ -137,9 +137,9 @@ impl Mover {
         self.own_generation() + 1
     }
 
-    /// The store is another one: what was to be moved belongs to the old.
-    pub(crate) fn forget_run(&mut self) {
-        self.again = None;
+    /// The store is another one: what was to be moved, and what was copied, was the old one's.
+    pub(crate) fn forget_store(&mut self) {
+        (self.again, self.copied_bytes) = (None, 0);
     }
 
     /// A caller waits until the base has dropped what is older than a revision.
@@ -321,11 +321,16 @@ impl Node {
     }
 
     fn rest_on(&mut self, base: SharedBase) {
-        self.space.full = false;
-        let done = self.mover.waiting.extract_if(.., |wait| is_scrubbed(&base, wait.revision));
-        let done: Vec<Waiting> = done.collect();
         self.state.store.rest_on(base);
-        for waiting in done {
+        self.found_room();
+    }
+
+    /// There is another base, so there was room for it.
+    pub(crate) fn found_room(&mut self) {
+        self.space.full = false;
+        let Some(base) = self.state.store.base() else { return };
+        let done = self.mover.waiting.extract_if(.., |wait| is_scrubbed(base, wait.revision));
+        for waiting in done.collect::<Vec<_>>() {
             self.compacted(waiting.caller);
         }
     }
@@ -344,6 +349,10 @@ impl Node {
 
     /// Lets go of entries that are in the base, and names the generation that holds them.
     pub(crate) fn cut_log(&mut self) {
+        // The log names the next generation already. What is cut then is cut later.
+        if matches!(self.mover.next, Next::Named { .. }) {
+            return;
+        }
         let (mut base, held) = (self.state.moved, self.held_for_snapshots());
         let Some(raft) = &mut self.raft else { return };
         if is(Broken::CutAhead) {

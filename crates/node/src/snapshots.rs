@@ -91,6 +91,11 @@ impl Node {
         let metadata = message.get_snapshot().get_metadata();
         let place = Place { index: metadata.index, term: metadata.term };
         let (peer, now) = (message.to, self.clock.now);
+        let stands = Note::of(base.summary()).map(|note| note.applied());
+        if stands != Ok(place) {
+            // It went on since raft looked: raft looks again.
+            return self.raft.iter_mut().for_each(|raft| raft.snapshot_failed(peer));
+        }
         let message = message.encode_to_vec();
         match self.snapshots.outgoing.get_mut(&peer) {
             // The same again: perhaps of a later term.
@@ -341,9 +346,8 @@ impl Node {
         self.state.alarms = note.into_alarms();
         (self.state.applied, self.state.moved) = (place.index, place);
         self.mover.next = Next::Named { batch: self.outbox.batch() };
-        self.mover.forget_run();
-        // What found no room is not moved any more, and there was room for this.
-        self.space.full = false;
+        self.mover.forget_store();
+        self.found_room();
         self.end_snapshots();
         let generation = self.mover.next_generation();
         let record = self.name(Stored { generation, anchor: (place.index, place.term) });
