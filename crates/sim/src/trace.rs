@@ -326,7 +326,8 @@ fn digest_output(digest: &mut Digest, output: &Output) {
                         digest.number(u64::from(*slot));
                         digest.bytes(value);
                     }
-                    Record::Cut { index } | Record::Reset { index } => digest.number(*index),
+                    Record::Cut { index } => digest.number(*index),
+                    Record::Reset { index } => digest.number(!*index),
                 }
             }
         }

@@ -85,7 +85,7 @@ struct Segment {
     number: u64,
     /// The first batch in it. Once that is safe nothing but entries of earlier segments counts.
     first: u64,
-    /// The highest index of an entry in it, or 0.
+    /// The highest index of an entry in it since the last reset, or 0.
     highest: u64,
 }
 
@@ -126,7 +126,7 @@ pub struct Log<D: Directory> {
     spare: Option<D::File>,
     /// The newest value of each slot.
     slots: LiteMap<u8, Bytes>,
-    /// The batch that holds the newest cut. The cut itself is the tail's.
+    /// The batch that holds the newest cut or reset. Its index is the tail's.
     cut_in: u64,
     /// One batch's bytes, kept from batch to batch.
     buffer: Vec<u8>,
@@ -351,7 +351,11 @@ impl<D: Directory> Log<D> {
         for record in &batch.records {
             match record {
                 Record::Set { slot, value } => drop(self.slots.insert(*slot, value.clone())),
-                Record::Cut { .. } | Record::Reset { .. } => self.cut_in = batch.number,
+                Record::Cut { .. } => self.cut_in = batch.number,
+                Record::Reset { .. } => {
+                    self.cut_in = batch.number;
+                    self.segments.iter_mut().for_each(|segment| segment.highest = 0);
+                }
                 Record::Append { index, .. } => {
                     if let Some(last) = self.segments.back_mut() {
                         last.highest = last.highest.max(*index);

@@ -91,8 +91,13 @@ impl Record {
                 into.put_u8(*slot);
                 into.put_slice(value);
             }
-            Self::Cut { index } | Self::Reset { index } => {
-                into.put_u8(if matches!(self, Self::Cut { .. }) { CUT } else { RESET });
+            Self::Cut { index } => {
+                into.put_u8(CUT);
+                into.put_u32_le(length);
+                into.put_u64_le(*index);
+            }
+            Self::Reset { index } => {
+                into.put_u8(RESET);
                 into.put_u32_le(length);
                 into.put_u64_le(*index);
             }

@@ -51,7 +51,7 @@ impl Default for Recovered {
 pub struct Segment {
     /// The number of its first batch, or of the one that would be its first.
     pub first: u64,
-    /// The highest index of an entry, or 0.
+    /// The highest index of an entry since the last reset, or 0.
     pub highest: u64,
 }
 
@@ -377,6 +377,8 @@ impl Replay<'_> {
             Record::Reset { index } => {
                 let after = indexes.reset(index).ok_or_else(|| hole(index))?;
                 entries.clear();
+                self.highest = 0;
+                self.recovered.segments.iter_mut().for_each(|segment| segment.highest = 0);
                 Ok(after)
             }
         }

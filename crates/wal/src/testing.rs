@@ -2,8 +2,8 @@
 //!
 //! * `new [id=N] [version=N]` begins a log. `batch [number=N] RECORD…` writes one;
 //!   `INDEX=PAYLOAD` is an entry, `slotN=VALUE` a slot, `cut=INDEX` a cut, `reset=INDEX` a
-//!   reset, `x@100` a text a hundred times. `sync` makes what is written count as safe. `segment` goes on in another
-//!   segment.
+//!   reset, `x@100` a text a hundred times. `sync` makes what is written count as safe.
+//!   `segment` goes on in another segment.
 //! * `forge number=N [synced=N] [records=N] [body_bytes=N] hex=BYTES` writes a batch with any
 //!   body, its checksums right.
 //! * `flip at=N [bit=N]`, `zero at=N bytes=N`, `put at=N text=TEXT|hex=BYTES`, `cut at=N` and

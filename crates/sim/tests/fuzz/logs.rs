@@ -30,7 +30,7 @@ pub(crate) fn seeds() -> Vec<Vec<u8>> {
                 records.push(Record::Cut { index: 3 });
             }
             if number == 8 {
-                records.push(Record::Reset { index: 12 });
+                records.push(Record::Reset { index: 9 });
             }
             log.append(&Batch { number: log.next(), records }).expect("memory takes it");
             log.sync().expect("memory syncs");
