@@ -75,7 +75,9 @@ pub(crate) fn build(options: Options) -> Result<Site> {
     // Names and all: as large as it is, nobody waits for it to be packed.
     let files = if options.debug_wasm { unpacked(files) } else { pack(files, &dir)? };
     write(&files, &dir)?;
-    measure(&files).print();
+    if !options.debug_wasm {
+        measure(&files).print();
+    }
     run::step("Built", &format!("{} (build {build})", shown(&dir)));
     Ok(Site { dir, program: compiled.program })
 }
@@ -226,7 +228,7 @@ fn read(dir: &Path) -> Result<BTreeMap<String, File>> {
         files.into_iter().partition(|(name, _)| name.ends_with(PACKED));
     let mut files = unpacked(plain);
     for (name, bytes) in packed {
-        let file = files.get_mut(name.trim_end_matches(PACKED));
+        let file = name.strip_suffix(PACKED).and_then(|plain| files.get_mut(plain));
         file.with_context(|| format!("{name} is packed, and of what is not there"))?.packed =
             Some(bytes);
     }
