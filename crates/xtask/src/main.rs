@@ -37,6 +37,8 @@ enum Command {
     /// Live whole clusters in the simulator, from a seed: exits with 127 after a crash, 128 when
     /// one did not heal, 129 when a promise was broken.
     Vopr(vopr::Options),
+    /// Measure how many puts members in a browser and in Node take, beside their files alone.
+    Figures,
     /// Check format, lints, docs, dependency rules and licences; it only reads.
     Verify,
     /// Format, and take clippy's suggestions.
@@ -60,6 +62,7 @@ fn run_command(command: &Command) -> Result<ExitCode> {
         Command::Up(options) => up::up(options)?,
         Command::Test(options) => return test::test(options),
         Command::Vopr(options) => return vopr::vopr(options),
+        Command::Figures => return test::figures(),
         Command::Verify => return verify::verify(),
         Command::Fix => return verify::fix(),
         Command::Setup => {}

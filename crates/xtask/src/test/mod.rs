@@ -8,6 +8,7 @@
 //! ```
 
 mod count;
+mod figures;
 mod imports;
 mod long;
 mod quote;
@@ -22,6 +23,7 @@ use anyhow::{Result, anyhow, bail};
 use clap::Args;
 
 use self::count::Counts;
+pub(crate) use self::figures::figures;
 use self::steps::{Need, STEPS, Step};
 use self::tools::Env;
 use crate::run;

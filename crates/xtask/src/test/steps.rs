@@ -126,7 +126,7 @@ pub(crate) fn node_tests(prepared: &Prepared, files: &[PathBuf]) -> Command {
 
 /// The test files of a directory: `*.test.mjs`. Named one by one, because what Node makes of a
 /// directory changed between its versions.
-fn test_files(dir: &Path) -> Result<Vec<PathBuf>> {
+pub(super) fn test_files(dir: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir).with_context(|| format!("cannot list {}", dir.display()))? {
         let path = entry?.path();
