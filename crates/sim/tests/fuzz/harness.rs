@@ -26,11 +26,15 @@ const INPUT_MAX: Duration = Duration::from_secs(20);
 pub(crate) fn fuzz(name: &str, seeds: Vec<Vec<u8>>, mut run: impl FnMut(&[u8]) -> String) {
     let seconds = number("KVORUM_FUZZ_SECONDS").unwrap_or(SECONDS);
     let keep = std::env::var_os("KVORUM_FUZZ_KEEP").is_some();
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let seed = number("KVORUM_FUZZ_SEED").unwrap_or(now.expect("it is late").as_nanos() as u64);
+    let kept = kept(name);
+    // A usual run does what the last one of the same code and corpus did as far
+    // as the time goes: what it finds anybody finds again. The long form looks elsewhere each time.
+    let seed = number("KVORUM_FUZZ_SEED").unwrap_or_else(|| match keep {
+        true => SystemTime::UNIX_EPOCH.elapsed().expect("it is late").as_nanos() as u64,
+        false => hash(&kept.concat()),
+    });
     let mut this =
         Fuzzer { name, random: Random::new(seed), seen: BTreeSet::new(), corpus: vec![] };
-    let kept = this.kept();
     for input in kept.iter().cloned().chain(seeds) {
         this.try_one(input, &mut run);
     }
@@ -63,24 +67,24 @@ struct Fuzzer<'a> {
     corpus: Vec<Vec<u8>>,
 }
 
+fn dir(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus").join(name)
+}
+
+/// What earlier runs kept. Those that failed come first.
+fn kept(name: &str) -> Vec<Vec<u8>> {
+    let files = fs::read_dir(dir(name)).map(|files| files.flatten().collect::<Vec<_>>());
+    let mut paths: Vec<_> = files.unwrap_or_default().iter().map(fs::DirEntry::path).collect();
+    paths.sort_by_key(|path| {
+        (!path.to_string_lossy().contains("failed-"), path.as_os_str().to_owned())
+    });
+    paths.iter().map(|path| fs::read(path).expect("it can be read")).collect()
+}
+
 impl Fuzzer<'_> {
-    fn dir(&self) -> PathBuf {
-        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/corpus").join(self.name)
-    }
-
-    /// What earlier runs kept. Those that failed come first.
-    fn kept(&self) -> Vec<Vec<u8>> {
-        let files = fs::read_dir(self.dir()).map(|files| files.flatten().collect::<Vec<_>>());
-        let mut paths: Vec<_> = files.unwrap_or_default().iter().map(fs::DirEntry::path).collect();
-        paths.sort_by_key(|path| {
-            (!path.to_string_lossy().contains("failed-"), path.as_os_str().to_owned())
-        });
-        paths.iter().map(|path| fs::read(path).expect("it can be read")).collect()
-    }
-
     fn write(&self, kind: &str, input: &[u8]) -> PathBuf {
-        let path = self.dir().join(format!("{kind}{:016x}", hash(input)));
-        fs::create_dir_all(self.dir()).expect("the repository can be written");
+        let path = dir(self.name).join(format!("{kind}{:016x}", hash(input)));
+        fs::create_dir_all(dir(self.name)).expect("the repository can be written");
         fs::write(&path, input).expect("the repository can be written");
         path
     }

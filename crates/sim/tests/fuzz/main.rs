@@ -8,9 +8,10 @@
 //!
 //! There is no instrumentation, which would need another compiler: an input is kept when what
 //! came of it, in words and without its numbers, is new. A corpus begins with what honest programs
-//! write. `KVORUM_FUZZ_SECONDS` says how long each target runs, `KVORUM_FUZZ_KEEP` that inputs
-//! which brought something new go to `tests/corpus`; one that failed always does, and is tried
-//! first in all later runs.
+//! write. `KVORUM_FUZZ_SECONDS` says how long each target runs, `KVORUM_FUZZ_KEEP` that it looks
+//! elsewhere than the last time and that inputs which brought something new go to `tests/corpus`;
+//! one that failed always does, and is tried first in all later runs. `KVORUM_FUZZ_SEED` has it do
+//! again what it did.
 
 mod decoders;
 mod harness;
