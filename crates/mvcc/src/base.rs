@@ -19,6 +19,12 @@ use api::{Bytes, Error, Result};
 use crate::mark::{Mark, Revision};
 use crate::span::Span;
 
+/// Revision of a store that nothing was written to.
+pub(crate) const FRESH_REVISION: i64 = 1;
+
+/// Compact revision of a store that was never compacted.
+pub(crate) const NEVER_COMPACTED: i64 = -1;
+
 /// The place of a base in its store's life, and what its owner noted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Summary {
@@ -39,9 +45,9 @@ impl Summary {
     #[must_use]
     pub fn empty() -> Self {
         Self {
-            revision: crate::store::FRESH_REVISION,
-            compact_revision: crate::store::NEVER_COMPACTED,
-            scrub: Scrub { target: crate::store::NEVER_COMPACTED, next: None },
+            revision: FRESH_REVISION,
+            compact_revision: NEVER_COMPACTED,
+            scrub: Scrub { target: NEVER_COMPACTED, next: None },
             bytes: 0,
             note: Bytes::new(),
         }

@@ -7,18 +7,12 @@ use api::kv::{
 };
 use api::{Bytes, Error, Result};
 
-use crate::base::{SharedBase, Summary};
+use crate::base::{FRESH_REVISION, NEVER_COMPACTED, SharedBase, Summary};
 use crate::draft::Run;
 use crate::encode;
 use crate::layer::Layer;
 use crate::mark::{Mark, Revision};
 use crate::write::Writer;
-
-/// Revision of a store that nothing was written to.
-pub(crate) const FRESH_REVISION: i64 = 1;
-
-/// Compact revision of a store that was never compacted.
-pub(crate) const NEVER_COMPACTED: i64 = -1;
 
 /// All keys, all their versions since the last compaction.
 ///

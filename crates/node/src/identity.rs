@@ -1,13 +1,5 @@
 //! Who this member is, and what it knows of its peers' identities: the slots of the log that
 //! are not raft's, and the checks against wiped, copied and rolled-back directories.
-//!
-//! ```text
-//!  slot 1  Identity    names, incarnation, the formation list once there is one
-//!  slot 2  Boots       the nonce of every run of this directory
-//!  slot 3  HardState   raft's, in raft's own protobuf
-//!  slot 4  Sightings   of each peer: the highest boot seen, the highest index acknowledged
-//!  slot 5  Stored      which generation of the store is current, and where the log begins
-//! ```
 
 use litemap::LiteMap;
 
@@ -24,21 +16,7 @@ use crate::broken::{Broken, is};
 use crate::config::{Config, StartError};
 use crate::log::Place;
 use crate::raft_node::RaftStart;
-
-/// The log's slots.
-pub(crate) mod slot {
-    use super::{Bytes, Record};
-
-    pub(crate) const IDENTITY: u8 = 1;
-    pub(crate) const BOOTS: u8 = 2;
-    pub(crate) const HARD_STATE: u8 = 3;
-    pub(crate) const SIGHTINGS: u8 = 4;
-    pub(crate) const STORED: u8 = 5;
-
-    pub(crate) fn record(slot: u8, value: Vec<u8>) -> Record {
-        Record::Set { slot, value: Bytes::from(value) }
-    }
-}
+use crate::slot;
 
 /// Slot 1.
 #[derive(Clone, Debug, Serialize, Deserialize)]

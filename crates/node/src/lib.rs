@@ -39,6 +39,7 @@ mod read;
 mod requests;
 mod seed;
 mod sessions;
+mod slot;
 mod snapshots;
 mod space;
 mod status;

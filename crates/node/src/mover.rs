@@ -25,10 +25,11 @@ use wal::Record;
 use crate::alarms::Alarms;
 use crate::broken::{Broken, is};
 use crate::config::StartError;
-use crate::identity::{Stored, slot};
+use crate::identity::Stored;
 use crate::log::Place;
 use crate::node::{Node, Output};
 use crate::sessions::Caller;
+use crate::slot;
 
 /// What the node has to find again beside the store: the base's note.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -20,9 +20,9 @@ use wal::Record;
 use crate::broken::{Broken, is};
 use crate::config::{Pace, StartError, Timing};
 use crate::guard::Guard;
-use crate::identity::slot;
 use crate::log::{Place, RaftLog};
 use crate::seed::mix_all;
+use crate::slot;
 use crate::unsynced::Unsynced;
 
 /// One step's results, apart from messages.

@@ -12,8 +12,9 @@ use wal::Record;
 #[cfg(feature = "broken")]
 pub use crate::broken::{Broken, break_by};
 use crate::command::{Command, Op, RequestId};
-use crate::identity::{Stored, slot};
+use crate::identity::Stored;
 use crate::node::Node;
+use crate::slot;
 
 /// The kinds of raft's messages, in the words of traces and scripts.
 const KINDS: [(MessageType, &str); 19] = [

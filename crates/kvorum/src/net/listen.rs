@@ -17,7 +17,7 @@ use tokio::time::sleep;
 use tower::Layer;
 
 use super::stop::Stop;
-use crate::args::ListenUrl;
+use crate::net::url::ListenUrl;
 
 /// How long a client may take to send the head of a request.
 const HEAD_MAX: Duration = Duration::from_secs(10);

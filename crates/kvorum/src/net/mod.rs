@@ -19,3 +19,4 @@ pub(crate) mod site;
 pub(crate) mod socket;
 pub(crate) mod stop;
 pub(crate) mod upgrade;
+pub(crate) mod url;

@@ -18,7 +18,7 @@ use http::header::{ACCEPT, HOST, ORIGIN, UPGRADE};
 use http::uri::Authority;
 use http::{HeaderMap, Method, StatusCode, Version};
 
-use crate::args::ListenUrl;
+use crate::net::url::ListenUrl;
 
 /// The port that browsers leave out.
 const HTTP_PORT: u16 = 80;

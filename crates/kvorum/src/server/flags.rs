@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 use node::{Pace, Timing, Urls};
 
-use crate::args::ListenUrl;
+use crate::net::url::ListenUrl;
 
 /// The name of a member that is given none.
 const DEFAULT_NAME: &str = "default";

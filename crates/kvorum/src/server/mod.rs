@@ -39,11 +39,11 @@ use self::disk::Disk;
 use self::flags::{ServerArgs, Settings};
 use self::host::{End, NodeHandle};
 use self::metrics::Metrics;
-use crate::args::ListenUrl;
 use crate::doors::{self, Home, Way};
 use crate::net::origin::{self, Addresses};
 use crate::net::relay::{Entrance, RelayHandle, enter};
 use crate::net::stop::{self, Stop};
+use crate::net::url::ListenUrl;
 use crate::net::{listen, site};
 
 /// The name under which clients and consoles find the cluster of a server.

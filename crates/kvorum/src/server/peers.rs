@@ -25,11 +25,11 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 use super::host::NodeHandle;
-use crate::args::ListenUrl;
 use crate::net::listen::Caller;
 use crate::net::socket::{Ended, config, serve};
 use crate::net::stop::Stop;
 use crate::net::upgrade::upgrade;
+use crate::net::url::ListenUrl;
 
 /// Where members meet on the peer port.
 const PATH: &str = "/peer";
