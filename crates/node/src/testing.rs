@@ -5,7 +5,7 @@ use api::frame::{PeerBody, encode_body};
 use api::identity::RaftId;
 use api::kv::{PutRequest, RequestOp, TxnRequest};
 use api::session::Request;
-use raft::eraftpb::{Entry, EntryType, HardState, Message, MessageType};
+use raft::eraftpb::{Entry, HardState, Message, MessageType};
 use raft_prost::Message as _;
 use wal::Record;
 
@@ -58,8 +58,8 @@ pub struct Forged {
     pub commit: u64,
     /// Its entries: term, index, data.
     pub entries: Vec<(u64, u64, Vec<u8>)>,
-    /// The entries change the membership.
-    pub membership: bool,
+    /// What kind its entries are of, by its number: 0 is normal, 1 changes the membership.
+    pub entry_type: i32,
 }
 
 impl Forged {
@@ -78,12 +78,9 @@ impl Forged {
         };
         message.set_msg_type(*kind);
         for (term, index, data) in &self.entries {
-            let mut entry = Entry { term: *term, index: *index, ..Entry::default() };
-            entry.data = data.clone();
-            if self.membership {
-                entry.set_entry_type(EntryType::EntryConfChange);
-            }
-            message.entries.push(entry);
+            let (term, index, data) = (*term, *index, data.clone());
+            let entry_type = self.entry_type;
+            message.entries.push(Entry { entry_type, term, index, data, ..Entry::default() });
         }
         let bytes = message.encode_to_vec();
         Some(encode_body(&PeerBody::Raft(vec![bytes.as_slice()])))

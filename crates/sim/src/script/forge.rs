@@ -30,7 +30,7 @@ impl Runner {
             log_term: number(args, "log_term")?.unwrap_or(0),
             commit: number(args, "commit")?.unwrap_or(0),
             entries: Vec::new(),
-            membership: args.take_key("membership").is_some(),
+            entry_type: args.take_key("entry_type").map_or(Ok(0), str::parse)?,
         };
         for entry in list(args.take_key("entries")) {
             let mut parts = entry.split(':');
