@@ -58,6 +58,8 @@ pub(crate) struct Stored {
 /// This directory's identity in this run.
 pub(crate) struct Identity {
     names: Names,
+    /// Invariant: what `names` make of it. Asked at each turn, and two hashes each time.
+    formed: Option<(ClusterId, RaftId)>,
     boots: Boots,
     sightings: LiteMap<String, Sighting>,
 }
@@ -83,7 +85,7 @@ impl Identity {
         let mut boots: Boots = read(slots, slot::BOOTS)?.unwrap_or_default();
         boots.add(config.nonce);
         let sightings = read(slots, slot::SIGHTINGS)?.unwrap_or_default();
-        let identity = Self { names, boots, sightings };
+        let identity = Self { formed: names.formed(), names, boots, sightings };
         let records = vec![
             slot::record(slot::IDENTITY, encode_body(&identity.names)),
             slot::record(slot::BOOTS, encode_body(&identity.boots)),
@@ -105,9 +107,7 @@ impl Identity {
 
     /// The cluster and this member's id in it, once formed.
     pub(crate) fn formed(&self) -> Option<(ClusterId, RaftId)> {
-        let formation = self.formation()?;
-        let me = formation.member(self.name())?;
-        Some((formation.cluster_id(), formation.raft_id(me)))
+        self.formed
     }
 
     /// This run.
@@ -134,6 +134,7 @@ impl Identity {
     pub(crate) fn form(&mut self, formation: Formation) -> Record {
         debug_assert!(self.names.formation.is_none(), "a cluster forms once");
         self.names.formation = Some(formation);
+        self.formed = self.names.formed();
         slot::record(slot::IDENTITY, encode_body(&self.names))
     }
 
@@ -155,6 +156,14 @@ impl Identity {
     pub(crate) fn acknowledge(&mut self, peer: &str, index: u64) {
         let sighting = self.sightings.entry(peer.to_string()).or_default();
         sighting.acknowledged = sighting.acknowledged.max(index);
+    }
+}
+
+impl Names {
+    fn formed(&self) -> Option<(ClusterId, RaftId)> {
+        let formation = self.formation.as_ref()?;
+        let me = formation.member(&self.name)?;
+        Some((formation.cluster_id(), formation.raft_id(me)))
     }
 }
 
