@@ -81,10 +81,14 @@ impl Layer {
         newest(self.keys.get(key)?, main)
     }
 
-    /// The keys of a span that have a version up to and including `main`, each with the newest.
-    pub(crate) fn marks(&self, span: &Span, main: i64) -> impl Iterator<Item = (&Bytes, Mark)> {
+    /// The keys of a span, each with its newest version up to and including `main`, if it has one.
+    pub(crate) fn marks(
+        &self,
+        span: &Span,
+        main: i64,
+    ) -> impl Iterator<Item = (&Bytes, Option<Mark>)> {
         let keys = self.keys.range::<[u8], _>(span.bounds());
-        keys.filter_map(move |(key, marks)| Some((key, newest(marks, main)?)))
+        keys.map(move |(key, marks)| (key, newest(marks, main)))
     }
 
     /// The versions of a key from revision `main` on.

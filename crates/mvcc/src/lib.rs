@@ -5,7 +5,7 @@
 //!
 //! ```text
 //!  before the log          at apply, on every member alike            reads
-//!  check::request ──────►  Store::{put, delete_range, txn, compact}   Reading, TxnReading
+//!  check::request ──────►  Store::{put, compact}, Writing             Reading, TxnReading
 //!                                        │
 //!                          Watchers::step(&store) ──► (session, WatchResponse) …
 //! ```
@@ -26,8 +26,10 @@
 //! # Use
 //!
 //! * [`check::request`] before anything is proposed: what can be refused without a store.
-//! * [`Store::put`], [`Store::delete_range`], [`Store::txn`], [`Store::compact`] at apply. They
-//!   are total: whatever comes, they answer or refuse, and a refusal changes nothing.
+//! * [`Store::put`], [`Store::compact`], and for deletions and transactions [`Writing`] at apply.
+//!   They are total: whatever comes, they answer or refuse, and a refusal changes nothing.
+//! * What may be about many keys is done in slices, so that nobody waits for all of it: reads as
+//!   well as writes. [`Store::delete_range`], [`Store::txn`] and [`Store::range`] do all at once.
 //! * [`check::is_read_only`] tells which transactions need no log: [`TxnReading`].
 //! * [`Watchers::request`] for what a client says, [`Watchers::changed`] after each change that
 //!   is applied, [`Watchers::step`] for the messages, again while it says that more waits,
@@ -72,6 +74,7 @@ mod overlap;
 pub mod piece;
 mod range;
 mod size;
+mod slice;
 mod span;
 mod store;
 #[cfg(feature = "testing")]
@@ -83,7 +86,9 @@ mod write;
 pub use hash::{Hash, Hashing};
 pub use mark::{Mark, Revision};
 pub use range::Reading;
+pub use slice::Slice;
 pub use span::Span;
 pub use store::{Store, Weight};
 pub use txn::TxnReading;
 pub use watch::{Step, Watchers};
+pub use write::Writing;

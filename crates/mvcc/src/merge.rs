@@ -42,12 +42,13 @@ impl Store {
         self.live_mark(key, i64::MAX)
     }
 
-    /// The keys of a span that exist at revision `main`, in order.
-    pub(crate) fn live(
+    /// The keys of a span, in order, and what each is at revision `main`: nothing if it does not
+    /// exist then. Those are there so that who looks for others can count what it passes.
+    pub(crate) fn keys(
         &self,
         span: &Span,
         main: i64,
-    ) -> impl Iterator<Item = Result<(Bytes, Mark)>> {
+    ) -> impl Iterator<Item = Result<(Bytes, Option<Mark>)>> {
         let empty = || Box::new(std::iter::empty()) as Items<'_, _>;
         let base = self.base.as_ref().filter(|_| !span.is_empty());
         let base = base.map_or_else(empty, |base| base.marks(span, Revision::last(main)));
@@ -57,7 +58,7 @@ impl Store {
             moving,
             recent: self.recent.marks(span, main).peekable(),
         };
-        parts.filter(|item| item.as_ref().map_or(true, |(_, mark)| mark.is_live()))
+        parts.map(|item| item.map(|(key, mark)| (key, mark.filter(Mark::is_live))))
     }
 
     /// The versions of a key from revision `main` on, in order.
@@ -98,16 +99,18 @@ struct Parts<'a, M: Iterator, R: Iterator> {
 
 impl<'a, M, R> Iterator for Parts<'a, M, R>
 where
-    M: Iterator<Item = (&'a Bytes, Mark)>,
-    R: Iterator<Item = (&'a Bytes, Mark)>,
+    M: Iterator<Item = (&'a Bytes, Option<Mark>)>,
+    R: Iterator<Item = (&'a Bytes, Option<Mark>)>,
 {
-    type Item = Result<(Bytes, Mark)>;
+    type Item = Result<(Bytes, Option<Mark>)>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let below = match self.base.peek() {
             None => None,
             Some(Ok((key, _))) => Some(key.clone()),
-            Some(Err(_)) => return self.base.next().map(|item| Ok(item?)),
+            Some(Err(_)) => {
+                return self.base.next().map(|item| Ok(item.map(|(k, m)| (k, Some(m)))?));
+            }
         };
         let moving = self.moving.as_mut().and_then(|moving| moving.peek()).map(|item| item.0);
         let recent = self.recent.peek().map(|item| item.0);
@@ -117,7 +120,7 @@ where
         let below = below.and_then(Result::ok).map(|(_, mark)| mark);
         let moving = self.moving.as_mut().and_then(|part| part.next_if(|(key, _)| **key == first));
         let recent = self.recent.next_if(|(key, _)| **key == first);
-        let mark = recent.or(moving).map(|(_, mark)| mark).or(below)?;
-        Some(Ok((first, mark)))
+        let above = [recent, moving].into_iter().flatten().find_map(|(_, mark)| mark);
+        Some(Ok((first, above.or(below))))
     }
 }

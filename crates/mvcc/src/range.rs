@@ -7,50 +7,14 @@ use api::kv::{KeyValue, RangeRequest, RangeResponse, SortOrder, SortTarget};
 use api::{Error, Result};
 
 use crate::mark::Mark;
+use crate::slice::Slice;
 use crate::span::Span;
 use crate::store::{Store, header};
-
-/// Bytes of pairs that one slice fetches, about.
-const SLICE_BYTES: usize = 1024 * 1024;
-
-/// What a slice has left.
-pub(crate) struct Slice {
-    keys: usize,
-    bytes: usize,
-}
-
-impl Slice {
-    /// One of up to `keys` keys.
-    pub(crate) fn new(keys: usize) -> Self {
-        Self { keys, bytes: SLICE_BYTES }
-    }
-
-    /// One that never ends.
-    fn whole() -> Self {
-        Self { keys: usize::MAX, bytes: usize::MAX }
-    }
-
-    pub(crate) fn is_over(&self) -> bool {
-        self.keys == 0 || self.bytes == 0
-    }
-
-    /// One key was looked at, and so many bytes of it fetched.
-    pub(crate) fn take(&mut self, bytes: usize) {
-        self.keys = self.keys.saturating_sub(1);
-        self.bytes = self.bytes.saturating_sub(bytes);
-    }
-}
 
 impl Store {
     /// Reads keys, now or at a revision of the past.
     pub fn range(&self, request: &RangeRequest) -> Result<RangeResponse> {
-        self.range_at(request, self.revision)
-    }
-
-    /// Reads keys in a store whose newest revision is `current`: one higher than its own for a
-    /// transaction that has written something.
-    pub(crate) fn range_at(&self, request: &RangeRequest, current: i64) -> Result<RangeResponse> {
-        let mut reading = Reading::at(self, request.clone(), current)?;
+        let mut reading = Reading::new(self, request.clone())?;
         reading.read_on(self, &mut Slice::whole())?;
         Ok(reading.finish())
     }
@@ -79,7 +43,9 @@ impl Reading {
         Self::at(store, request, store.revision)
     }
 
-    fn at(store: &Store, request: RangeRequest, current: i64) -> Result<Self> {
+    /// Begins to read in a store whose newest revision is `current`: one higher than its own for
+    /// a transaction that has written something.
+    pub(crate) fn at(store: &Store, request: RangeRequest, current: i64) -> Result<Self> {
         let at = match request.revision {
             ..=0 => current,
             future if future > current => return Err(Error::FutureRev),
@@ -111,18 +77,20 @@ impl Reading {
     /// True once there are no more keys to look at.
     pub(crate) fn read_on(&mut self, store: &Store, slice: &mut Slice) -> Result<bool> {
         let span = self.span.clone();
-        for item in store.live(&span, self.at) {
+        for item in store.keys(&span, self.at) {
             let (key, mark) = item?;
             if slice.is_over() {
                 self.span = span.from(key);
                 return Ok(false);
             }
-            self.count += 1;
             let mut bytes = 0;
-            if self.kvs.len() < self.fetch {
-                let kv = self.pair(store, key, mark)?;
-                bytes = kv.key.len() + kv.value.len();
-                self.kvs.push(kv);
+            if let Some(mark) = mark {
+                self.count += 1;
+                if self.kvs.len() < self.fetch {
+                    let kv = self.pair(store, key, mark)?;
+                    bytes = kv.key.len() + kv.value.len();
+                    self.kvs.push(kv);
+                }
             }
             slice.take(bytes);
         }

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use api::kv::{
-    DeleteRangeRequest, DeleteRangeResponse, KeyValue, PutRequest, PutResponse, ResponseHeader,
-};
+use api::kv::{KeyValue, ResponseHeader};
 use api::{Bytes, Error, Result};
 
 use crate::base::{FRESH_REVISION, NEVER_COMPACTED, SharedBase, Summary};
@@ -12,7 +10,6 @@ use crate::draft::Run;
 use crate::encode;
 use crate::layer::Layer;
 use crate::mark::{Mark, Revision};
-use crate::write::Writer;
 
 /// All keys, all their versions since the last compaction.
 ///
@@ -27,6 +24,9 @@ pub struct Store {
     pub(crate) recent: Layer,
     pub(crate) revision: i64,
     pub(crate) compact_revision: i64,
+    /// Changes at the revision after its own, by the write that is under way. They are the last
+    /// ones of `recent`, and nobody else sees them.
+    pub(crate) written: u32,
 }
 
 /// What of a store is in memory and not on its way out.
@@ -53,6 +53,7 @@ impl Store {
             recent: Layer::default(),
             revision: FRESH_REVISION,
             compact_revision: NEVER_COMPACTED,
+            written: 0,
         }
     }
 
@@ -91,9 +92,9 @@ impl Store {
     }
 
     /// Takes what is in memory, to be moved to the base, with the owner's note beside it. Reads
-    /// still find it. `None` while an earlier run has not arrived.
+    /// still find it. `None` while an earlier run has not arrived, or a write is half done.
     pub fn freeze(&mut self, note: Bytes) -> Option<Run> {
-        if self.moving.is_some() {
+        if self.moving.is_some() || self.written > 0 {
             return None;
         }
         let run = Run {
@@ -115,37 +116,6 @@ impl Store {
     pub fn rest_on(&mut self, base: SharedBase) {
         self.moving.take_if(|run| run.revision <= base.summary().revision);
         self.base = Some(base);
-    }
-
-    /// Writes a key, at a new revision.
-    pub fn put(&mut self, request: &PutRequest) -> Result<PutResponse> {
-        // etcd looks at the lease first here, and last inside of a transaction.
-        self.check_lease(request.lease)?;
-        self.write(|writer| writer.put(request))
-    }
-
-    /// Deletes the keys of a range, at a new revision if there are any.
-    pub fn delete_range(&mut self, request: &DeleteRangeRequest) -> Result<DeleteRangeResponse> {
-        self.write(|writer| writer.delete_range(request))
-    }
-
-    /// Refuses a lease that does not exist. No lease exists yet.
-    pub(crate) fn check_lease(&self, lease: i64) -> Result<()> {
-        if lease == 0 { Ok(()) } else { Err(Error::LeaseNotFound) }
-    }
-
-    /// Runs `change` at one new revision. If it fails, nothing has changed.
-    pub(crate) fn write<T>(
-        &mut self,
-        change: impl FnOnce(&mut Writer<'_>) -> Result<T>,
-    ) -> Result<T> {
-        let mut writer = Writer::new(self);
-        let result = change(&mut writer);
-        match result {
-            Ok(_) => writer.commit(),
-            Err(_) => writer.roll_back(),
-        }
-        result
     }
 
     /// The row of a version that the index names.

@@ -5,6 +5,10 @@
 //!  2 validate  every operation of the chosen path; a refusal here changes nothing
 //!  3 execute   in order; a read sees what was written before it
 //! ```
+//!
+//! A guard or an operation may be about any number of keys, so all of it is done in slices. Who
+//! only reads and who writes take the same way: [`Txn`]. It reads itself, and leaves writes to
+//! its caller.
 
 use std::collections::VecDeque;
 
@@ -14,160 +18,219 @@ use api::kv::{
 };
 use api::{Error, Result};
 
-use crate::range::{Reading, Slice};
+use crate::range::Reading;
+use crate::slice::Slice;
 use crate::span::Span;
 use crate::store::{Store, header};
-use crate::write::Writer;
 
-impl Store {
-    /// Runs a transaction.
-    pub fn txn(&mut self, request: &TxnRequest) -> Result<TxnResponse> {
-        let plan = self.plan(request)?;
-        self.write(|writer| {
-            let mut response = execute(writer, &plan)?;
-            response.header = header(writer.revision());
-            Ok(response)
-        })
+/// A transaction under way.
+#[derive(Clone, Debug)]
+pub(crate) struct Txn {
+    /// The revision at which it compares.
+    at: i64,
+    /// What is not compared or validated yet, the next one last.
+    todo: Vec<Todo>,
+    /// What is, in order.
+    steps: VecDeque<Step>,
+    /// The read that is under way.
+    reading: Option<Reading>,
+    /// Answers of the transactions that are open, the innermost last.
+    open: Vec<TxnResponse>,
+}
+
+#[derive(Clone, Debug)]
+enum Todo {
+    Decide(Guards),
+    Check(RequestOp),
+    Close,
+}
+
+/// Nested transactions lie between their `Open` and its `Close`.
+#[derive(Clone, Debug)]
+enum Step {
+    Open { succeeded: bool },
+    Range(RangeRequest),
+    Put(PutRequest),
+    DeleteRange(DeleteRangeRequest),
+    Close,
+}
+
+/// What a transaction needs next.
+pub(crate) enum Next {
+    /// Another slice.
+    Slice,
+    /// This to be written, and its answer.
+    Put(PutRequest),
+    /// And this.
+    DeleteRange(DeleteRangeRequest),
+    /// Nothing: this is its answer, without a header.
+    Nothing(TxnResponse),
+}
+
+impl Txn {
+    pub(crate) fn new(at: i64, request: TxnRequest) -> Self {
+        Self {
+            at,
+            todo: vec![Todo::Decide(Guards::new(request))],
+            steps: VecDeque::new(),
+            reading: None,
+            open: Vec::new(),
+        }
     }
 
-    /// Compares and validates.
-    fn plan<'a>(&self, request: &'a TxnRequest) -> Result<Plan<'a>> {
-        let mut succeeded = true;
-        for compare in &request.compare {
-            succeeded = succeeded && self.holds(compare)?;
-        }
-        let ops = if succeeded { &request.success } else { &request.failure };
-        let step = |op: &'a RequestOp| -> Result<Step<'a>> {
-            Ok(match op {
-                RequestOp::Range(range) => {
-                    self.check_range(range)?;
-                    Step::Range(range)
-                }
-                RequestOp::Put(put) => {
-                    self.check_put(put)?;
-                    Step::Put(put)
-                }
-                RequestOp::DeleteRange(delete) => Step::DeleteRange(delete),
-                RequestOp::Txn(txn) => Step::Txn(self.plan(txn)?),
-            })
-        };
-        Ok(Plan { succeeded, steps: ops.iter().map(step).collect::<Result<_>>()? })
-    }
-
-    fn holds(&self, compare: &Compare) -> Result<bool> {
-        let span = Span::new(&compare.key, &compare.range_end);
-        let mut keys = self.live(&span, self.revision).peekable();
-        if keys.peek().is_none() {
-            // No value is not an empty value: a guard on it never holds. The rest is 0.
-            return Ok(!matches!(compare.target, CompareTarget::Value(_))
-                && holds_for(compare, &KeyValue::default()));
-        }
-        let needs_row = matches!(compare.target, CompareTarget::Value(_) | CompareTarget::Lease(_));
-        for item in keys {
-            let (key, mark) = item?;
-            let kv = if needs_row { self.row(mark)? } else { mark.bare(key) };
-            if !holds_for(compare, &kv) {
-                return Ok(false);
+    /// Goes on as far as the slice goes. Reads see the store at `current`.
+    pub(crate) fn go_on(&mut self, store: &Store, current: i64, slice: &mut Slice) -> Result<Next> {
+        while let Some(todo) = self.todo.pop() {
+            if let Some(again) = self.plan(store, todo, slice)? {
+                self.todo.push(again);
+                return Ok(Next::Slice);
             }
         }
-        Ok(true)
+        while !slice.is_over() {
+            if let Some(mut reading) = self.reading.take() {
+                if !reading.read_on(store, slice)? {
+                    self.reading = Some(reading);
+                    break;
+                }
+                // To find no key is work, too.
+                slice.take(0);
+                self.answer(ResponseOp::Range(reading.finish()));
+            }
+            match self.steps.pop_front() {
+                Some(Step::Open { succeeded }) => {
+                    self.open.push(TxnResponse { succeeded, ..TxnResponse::default() });
+                }
+                Some(Step::Range(range)) => {
+                    self.reading = Some(Reading::at(store, range, current)?);
+                }
+                Some(Step::Put(put)) => return Ok(Next::Put(put)),
+                Some(Step::DeleteRange(delete)) => return Ok(Next::DeleteRange(delete)),
+                Some(Step::Close) | None => {
+                    let closed = self.open.pop().unwrap_or_default();
+                    if self.open.is_empty() {
+                        return Ok(Next::Nothing(closed));
+                    }
+                    self.answer(ResponseOp::Txn(closed));
+                }
+            }
+        }
+        Ok(Next::Slice)
+    }
+
+    /// The answer to what was to be written.
+    pub(crate) fn answer(&mut self, response: ResponseOp) {
+        if let Some(txn) = self.open.last_mut() {
+            txn.responses.push(response);
+        }
+    }
+
+    /// Whether what it compares with or reads may be gone by now.
+    fn is_compacted(&self, store: &Store) -> bool {
+        self.at < store.compact_revision
+            || self.reading.as_ref().is_some_and(|reading| reading.is_compacted(store))
+    }
+
+    /// Compares, or validates. Gives back what needs another slice.
+    fn plan(&mut self, store: &Store, todo: Todo, slice: &mut Slice) -> Result<Option<Todo>> {
+        if slice.is_over() {
+            return Ok(Some(todo));
+        }
+        let step = match todo {
+            Todo::Decide(mut guards) => {
+                let Some(succeeded) = guards.hold(store, self.at, slice)? else {
+                    return Ok(Some(Todo::Decide(guards)));
+                };
+                let TxnRequest { success, failure, .. } = guards.txn;
+                let ops = if succeeded { success } else { failure };
+                self.todo.push(Todo::Close);
+                self.todo.extend(ops.into_iter().rev().map(Todo::Check));
+                Step::Open { succeeded }
+            }
+            Todo::Check(RequestOp::Txn(txn)) => {
+                self.todo.push(Todo::Decide(Guards::new(txn)));
+                return Ok(None);
+            }
+            Todo::Check(RequestOp::Range(range)) => {
+                self.check_range(store, &range)?;
+                Step::Range(range)
+            }
+            Todo::Check(RequestOp::Put(put)) => {
+                slice.take(0);
+                check_put(store, &put)?;
+                Step::Put(put)
+            }
+            Todo::Check(RequestOp::DeleteRange(delete)) => Step::DeleteRange(delete),
+            Todo::Close => Step::Close,
+        };
+        self.steps.push_back(step);
+        Ok(None)
     }
 
     /// Inside of a transaction a negative revision is a compacted one.
-    fn check_range(&self, request: &RangeRequest) -> Result<()> {
+    fn check_range(&self, store: &Store, request: &RangeRequest) -> Result<()> {
         match request.revision {
             0 => Ok(()),
-            revision if revision > self.revision => Err(Error::FutureRev),
-            revision if revision < self.compact_revision => Err(Error::Compacted),
+            revision if revision > self.at => Err(Error::FutureRev),
+            revision if revision < store.compact_revision => Err(Error::Compacted),
             _ => Ok(()),
         }
     }
-
-    fn check_put(&self, request: &PutRequest) -> Result<()> {
-        let keeps = request.ignore_value || request.ignore_lease;
-        if keeps && self.now(&request.key)?.is_none() {
-            return Err(Error::KeyNotFound);
-        }
-        self.check_lease(request.lease)
-    }
 }
 
-/// A transaction that only reads, in slices, as a [`Reading`]. All of it shows one revision.
+fn check_put(store: &Store, request: &PutRequest) -> Result<()> {
+    let keeps = request.ignore_value || request.ignore_lease;
+    if keeps && store.now(&request.key)?.is_none() {
+        return Err(Error::KeyNotFound);
+    }
+    store.check_lease(request.lease)
+}
+
+/// The guards of a transaction, one after the other. The first that does not hold decides.
 #[derive(Clone, Debug)]
-pub struct TxnReading {
-    request: TxnRequest,
-    /// Of what is read already.
-    response: TxnResponse,
-    left: VecDeque<Reading>,
+struct Guards {
+    txn: TxnRequest,
+    /// Which one is next.
+    next: usize,
+    /// What is left of its keys, once some are looked at, …
+    left: Option<Span>,
+    /// … and whether one of them exists.
+    found: bool,
 }
 
-impl TxnReading {
-    /// Compares all at once, and begins to read.
-    ///
-    /// # Errors
-    /// Those of [`Store::txn`], and [`Error::Invalid`] for a transaction that does not
-    /// [only read](crate::check::is_read_only).
-    pub fn new(store: &Store, request: TxnRequest) -> Result<Self> {
-        let plan = store.plan(&request)?;
-        let read = |step: &Step<'_>| match step {
-            Step::Range(range) => Reading::new(store, (*range).clone()),
-            _ => Err(Error::Invalid("a transaction that writes was sent as a read".into())),
-        };
-        let left = plan.steps.iter().map(read).collect::<Result<_>>()?;
-        let header = header(store.revision);
-        let response = TxnResponse { header, succeeded: plan.succeeded, responses: Vec::new() };
-        Ok(Self { request, response, left })
+impl Guards {
+    fn new(txn: TxnRequest) -> Self {
+        Self { txn, next: 0, left: None, found: false }
     }
 
-    /// Looks at up to `keys` keys more. The answer, once there are no more.
-    ///
-    /// # Errors
-    /// [`Error::Compacted`] if a revision that the request names, and that is not read yet, was
-    /// compacted meanwhile. If the one at which it began was, all of it begins again.
-    pub fn step(&mut self, store: &Store, keys: usize) -> Result<Option<TxnResponse>> {
-        if self.left.iter().any(|reading| reading.is_compacted(store)) {
-            *self = Self::new(store, self.request.clone())?;
-        }
-        let mut slice = Slice::new(keys);
-        while let Some(reading) = self.left.front_mut() {
-            if slice.is_over() || !reading.read_on(store, &mut slice)? {
-                return Ok(None);
+    /// Whether all of them hold, if the slice was enough to know.
+    fn hold(&mut self, store: &Store, at: i64, slice: &mut Slice) -> Result<Option<bool>> {
+        while let Some(compare) = self.txn.compare.get(self.next) {
+            let begin = || Span::new(&compare.key, &compare.range_end);
+            let span = self.left.take().unwrap_or_else(begin);
+            for item in store.keys(&span, at) {
+                let (key, mark) = item?;
+                if slice.is_over() {
+                    self.left = Some(span.from(key));
+                    return Ok(None);
+                }
+                slice.take(0);
+                let Some(mark) = mark else { continue };
+                self.found = true;
+                let kv = match compare.target {
+                    CompareTarget::Value(_) | CompareTarget::Lease(_) => store.row(mark)?,
+                    _ => mark.bare(key),
+                };
+                if !holds_for(compare, &kv) {
+                    return Ok(Some(false));
+                }
             }
-            // To find no key is work, too.
-            slice.take(0);
-            self.response.responses.push(ResponseOp::Range(reading.finish()));
-            self.left.pop_front();
+            if !std::mem::take(&mut self.found) && !holds_for_none(compare) {
+                return Ok(Some(false));
+            }
+            self.next += 1;
         }
-        Ok(Some(std::mem::take(&mut self.response)))
+        Ok(Some(true))
     }
-}
-
-/// A transaction whose guards are decided and whose operations are valid.
-struct Plan<'a> {
-    succeeded: bool,
-    steps: Vec<Step<'a>>,
-}
-
-enum Step<'a> {
-    Range(&'a RangeRequest),
-    Put(&'a PutRequest),
-    DeleteRange(&'a DeleteRangeRequest),
-    Txn(Plan<'a>),
-}
-
-/// Fails only where etcd's own checks have a gap: `put --ignore-value` of a key that the same
-/// transaction deletes from a key on. etcd's process ends there; here all is taken back.
-fn execute(writer: &mut Writer<'_>, plan: &Plan<'_>) -> Result<TxnResponse> {
-    let mut response = TxnResponse { succeeded: plan.succeeded, ..TxnResponse::default() };
-    for step in &plan.steps {
-        response.responses.push(match step {
-            Step::Range(range) => ResponseOp::Range(writer.range(range)?),
-            Step::Put(put) => ResponseOp::Put(writer.put(put)?),
-            Step::DeleteRange(delete) => ResponseOp::DeleteRange(writer.delete_range(delete)?),
-            Step::Txn(plan) => ResponseOp::Txn(execute(writer, plan)?),
-        });
-    }
-    Ok(response)
 }
 
 fn holds_for(compare: &Compare, kv: &KeyValue) -> bool {
@@ -183,5 +246,46 @@ fn holds_for(compare: &Compare, kv: &KeyValue) -> bool {
         CompareResult::NotEqual => order.is_ne(),
         CompareResult::Greater => order.is_gt(),
         CompareResult::Less => order.is_lt(),
+    }
+}
+
+/// No value is not an empty value: a guard on it never holds. The rest is 0.
+fn holds_for_none(compare: &Compare) -> bool {
+    !matches!(compare.target, CompareTarget::Value(_)) && holds_for(compare, &KeyValue::default())
+}
+
+/// A transaction that only reads, in slices, as a [`Reading`]. All of it shows one revision.
+#[derive(Clone, Debug)]
+pub struct TxnReading {
+    request: TxnRequest,
+    txn: Txn,
+}
+
+impl TxnReading {
+    /// Begins to compare and read.
+    #[must_use]
+    pub fn new(store: &Store, request: TxnRequest) -> Self {
+        Self { txn: Txn::new(store.revision, request.clone()), request }
+    }
+
+    /// Looks at up to `keys` keys more. The answer, once there are no more.
+    ///
+    /// # Errors
+    /// Those of [`Store::txn`]; [`Error::Compacted`] if a revision that the request names, and
+    /// that is not read yet, was compacted meanwhile (if the one at which it began was, all of it
+    /// begins again); and [`Error::Invalid`] for a transaction that does not
+    /// [only read](crate::check::is_read_only).
+    pub fn step(&mut self, store: &Store, keys: usize) -> Result<Option<TxnResponse>> {
+        if self.txn.is_compacted(store) {
+            *self = Self::new(store, self.request.clone());
+        }
+        let at = self.txn.at;
+        match self.txn.go_on(store, at, &mut Slice::new(keys))? {
+            Next::Slice => Ok(None),
+            Next::Nothing(response) => Ok(Some(TxnResponse { header: header(at), ..response })),
+            Next::Put(_) | Next::DeleteRange(_) => {
+                Err(Error::Invalid("a transaction that writes was sent as a read".into()))
+            }
+        }
     }
 }

@@ -37,11 +37,11 @@ use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Write as _;
 
-use api::kv::{PutRequest, TxnRequest, TxnResponse};
+use api::kv::{PutRequest, ResponseOp, TxnRequest, TxnResponse};
 use api::session::Request;
 use api::watch::{WatchCreateRequest, WatchRequest};
 
-use crate::{Step, Store, TxnReading, Watchers, check};
+use crate::{Slice, Step, Store, TxnReading, Watchers, Writing, check};
 use args::Args;
 pub use base::{MemBase, Mover};
 pub use scripts::SCRIPTS;
@@ -57,11 +57,29 @@ pub fn run(script: &str) -> String {
 /// # Errors
 /// Those of the transaction.
 pub fn read_txn(store: &Store, txn: &TxnRequest) -> api::Result<TxnResponse> {
-    let mut reading = TxnReading::new(store, txn.clone())?;
+    let mut reading = TxnReading::new(store, txn.clone());
     loop {
         if let Some(response) = reading.step(store, 1)? {
             return Ok(response);
         }
+    }
+}
+
+/// Writes in slices of so many keys, and does something between them.
+///
+/// # Errors
+/// Those of the write.
+pub fn write_in_slices(
+    store: &mut Store,
+    mut writing: Writing,
+    keys: usize,
+    mut between: impl FnMut(&mut Store),
+) -> api::Result<ResponseOp> {
+    loop {
+        if let Some(response) = writing.step(store, &mut Slice::new(keys))? {
+            return Ok(response);
+        }
+        between(store);
     }
 }
 
@@ -95,12 +113,18 @@ impl Runner {
         })
     }
 
-    /// Runs a transaction; one that only reads both ways, which must agree.
+    /// Runs a transaction in all ways that it can be, which must agree.
     fn txn(&mut self, txn: &TxnRequest) -> Outcome {
         let read = check::is_read_only(txn).then(|| read_txn(&self.store, txn));
+        let mut sliced = self.store.clone();
+        let writing = Writing::txn(&sliced, txn.clone());
+        let sliced = write_in_slices(&mut sliced, writing, 1, |_| {});
         let written = self.store.txn(txn);
         if read.is_some_and(|read| read != written) {
             return Err("what is read and what is written differ".into());
+        }
+        if sliced != written.clone().map(ResponseOp::Txn) {
+            return Err("what is written at once and in slices differs".into());
         }
         let mut output = print::txn(&written?);
         if check::is_read_only(txn) {

@@ -1,8 +1,11 @@
 //! The store against the model: any requests, the same answers.
 
-use api::kv::{DeleteRangeRequest, PutRequest, RangeRequest, RequestOp, TxnRequest};
-use kvorum_mvcc::testing::{Mover, read_txn};
-use kvorum_mvcc::{Hashing, Reading, Store, TxnReading, check};
+use api::Error;
+use api::kv::{
+    DeleteRangeRequest, PutRequest, RangeRequest, RangeResponse, RequestOp, ResponseOp, TxnRequest,
+};
+use kvorum_mvcc::testing::{Mover, read_txn, write_in_slices};
+use kvorum_mvcc::{Hashing, Reading, Store, TxnReading, Writing, check};
 use proptest::prelude::*;
 
 use crate::model::Model;
@@ -243,19 +246,68 @@ proptest! {
         let success = ranges.into_iter().map(RequestOp::Range).collect();
         let txn = TxnRequest { success, ..TxnRequest::default() };
         let whole = store.clone().txn(&txn);
-        let Ok(mut reading) = TxnReading::new(&store, txn) else {
-            prop_assert!(whole.is_err());
-            return Ok(());
-        };
+        let mut reading = TxnReading::new(&store, txn);
         let mut meanwhile = meanwhile.iter();
         let sliced = loop {
-            if let Some(response) = reading.step(&store, slice).unwrap() {
+            if let Some(response) = reading.step(&store, slice).transpose() {
                 break response;
             }
             meanwhile.next().into_iter().for_each(|action| act(action, &mut store, &mut mover));
         };
-        prop_assert_eq!(Ok(sliced), whole);
+        prop_assert_eq!(sliced, whole);
     }
+
+    /// A write in slices is the write: nobody sees a part of it, whatever is moved meanwhile, and
+    /// one that fails has changed nothing.
+    #[test]
+    fn a_write_in_slices_is_the_write(
+        before in prop::collection::vec(action(), 1..30),
+        compact in 0..20_i64,
+        meanwhile in prop::collection::vec(below(), 0..20),
+        write in prop_oneof![
+            1 => requests::delete_range().prop_map(RequestOp::DeleteRange),
+            3 => requests::txn().prop_map(RequestOp::Txn),
+        ],
+        slice in 1..4_usize,
+    ) {
+        let (mut store, mut mover) = (Store::new(), Mover::default());
+        before.iter().for_each(|action| act(action, &mut store, &mut mover));
+        let _ = store.compact(compact);
+        let mut twin = store.clone();
+        let (writing, whole) = match write {
+            RequestOp::DeleteRange(delete) => {
+                let whole = twin.delete_range(&delete).map(ResponseOp::DeleteRange);
+                (Writing::delete_range(delete), whole)
+            }
+            RequestOp::Txn(txn) => {
+                let whole = twin.txn(&txn).map(ResponseOp::Txn);
+                (Writing::txn(&store, txn), whole)
+            }
+            other => unreachable!("{other:?}"),
+        };
+        let (revision, state, hash) = (store.revision(), everything(&store), store.hash(0));
+        let mut meanwhile = meanwhile.iter();
+        let answer = write_in_slices(&mut store, writing, slice, |store| {
+            meanwhile.next().into_iter().for_each(|below| below.act(&mut mover, store));
+            assert_eq!((store.revision(), everything(store)), (revision, state.clone()));
+            assert_eq!(store.hash(0), hash);
+        });
+        prop_assert_eq!(answer, whole);
+        prop_assert_eq!(store.revision(), twin.revision());
+        prop_assert_eq!(everything(&store), everything(&twin));
+        prop_assert_eq!(store.hash(0), twin.hash(0));
+        mover.settle(&mut store);
+        Mover::default().settle(&mut twin.clone());
+        prop_assert_eq!(everything(&store), everything(&twin));
+        prop_assert_eq!(store.hash(0), twin.hash(0));
+    }
+}
+
+/// What one sees in a store: every key now, and how many there were.
+fn everything(store: &Store) -> RangeResponse {
+    let all = || b"\0".as_slice().into();
+    let all = RangeRequest { key: all(), range_end: all(), ..RangeRequest::default() };
+    store.range(&all).expect("it can be read")
 }
 
 /// What happens to a store; reads and compactions do not.
@@ -284,7 +336,7 @@ fn a_transaction_that_is_compacted_begins_again() {
         RequestOp::Range(RangeRequest { key: key.into(), ..RangeRequest::default() })
     };
     let txn = TxnRequest { success: vec![get("a"), get("b")], ..TxnRequest::default() };
-    let mut reading = TxnReading::new(&store, txn.clone()).unwrap();
+    let mut reading = TxnReading::new(&store, txn.clone());
     assert_eq!(reading.step(&store, 1), Ok(None));
     put(&mut store, "a", "2");
     put(&mut store, "b", "2");
@@ -309,11 +361,11 @@ fn a_transaction_at_a_compacted_revision_is_refused() {
         RequestOp::Range(RangeRequest { key: "a".into(), revision, ..RangeRequest::default() })
     };
     let txn = TxnRequest { success: vec![get(0), get(2)], ..TxnRequest::default() };
-    let mut reading = TxnReading::new(&store, txn).unwrap();
+    let mut reading = TxnReading::new(&store, txn);
     assert_eq!(reading.step(&store, 1), Ok(None));
     store.compact(3).unwrap();
     mover.freeze(&mut store);
     mover.arrive(&mut store, 9);
     mover.scrub(&mut store, 9);
-    assert_eq!(reading.step(&store, 1), Err(api::Error::Compacted));
+    assert_eq!(reading.step(&store, 1), Err(Error::Compacted));
 }
