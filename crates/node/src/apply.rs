@@ -1,19 +1,29 @@
 //! The one place where the store changes: a committed entry, the same on every member.
+//!
+//! ```text
+//!  raft ──committed──► entries ──► begin ──► applied, answered
+//!                                    │          ▲
+//!                                    └► Writing ┘  a slice at a turn: who deletes a million
+//!                                                  keys stops nobody but later entries
+//! ```
 
-use api::kv::{CompactResponse, ResponseHeader};
+use std::collections::VecDeque;
+
+use api::kv::{CompactResponse, ResponseHeader, ResponseOp};
 use api::session::Response;
 use api::{Error, Result};
-use mvcc::Store;
+use mvcc::{Slice, Store, Writing};
 use raft::eraftpb::{Entry, EntryType};
 
 use crate::alarms::Alarms;
 use crate::broken::{Broken, is};
 use crate::command::{Command, Op, RequestId};
+use crate::log::Place;
 use crate::node::{Node, State};
-use crate::raft_node::Step;
+use crate::raft_node::{RaftNode, Step};
 use crate::sessions::Caller;
 
-/// Applies a command. What it refuses, every member refuses alike; of an error that is this
+/// Applies a command at once. What it refuses, every member refuses alike; of an error that is this
 /// member's alone ([`Error::Damaged`]) nothing may follow but its end.
 pub(crate) fn apply(store: &mut Store, alarms: &mut Alarms, op: &Op) -> Result<Response> {
     alarms.check(op)?;
@@ -60,24 +70,83 @@ impl Signature {
     }
 }
 
+/// What raft has committed and is not applied.
+#[derive(Default)]
+pub(crate) struct Committed {
+    /// In order.
+    entries: VecDeque<Entry>,
+    /// The one before them, if it is applied in part.
+    under_way: Option<Applying>,
+}
+
+/// A command that is being applied.
+struct Applying {
+    place: Place,
+    id: RequestId,
+    /// A compaction that is answered when all that it drops is dropped: its revision.
+    scrubs: Option<i64>,
+    work: Work,
+}
+
+enum Work {
+    Done(Result<Response>),
+    /// In slices.
+    Write(Writing),
+}
+
+impl Committed {
+    fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.under_way.is_none()
+    }
+}
+
+impl State {
+    fn begin(&mut self, op: Op) -> Work {
+        let Self { store, alarms, .. } = self;
+        match (alarms.check(&op), op) {
+            (Err(error), _) => Work::Done(Err(error)),
+            (Ok(()), Op::DeleteRange(delete)) => Work::Write(Writing::delete_range(delete)),
+            (Ok(()), Op::Txn(txn)) => Work::Write(Writing::txn(store, txn)),
+            (Ok(()), op) => Work::Done(apply(store, alarms, &op)),
+        }
+    }
+}
+
 impl Node {
     /// Takes what raft has decided until it has nothing more to say, or enough is applied for
     /// now.
     pub(crate) fn run_raft(&mut self) {
         self.hold_back();
-        let mut applied = 0;
-        self.clock.entries_wait = false;
-        while let Some(raft) = self.raft.as_mut().filter(|raft| raft.has_ready()) {
-            if applied >= self.config.pace.apply_entries {
-                self.clock.entries_wait = true;
-                return;
+        let mut slice = Slice::new(self.config.pace.apply_entries);
+        if let Err(reason) = self.run_slice(&mut slice) {
+            return self.halt(reason);
+        }
+        let ready = self.raft.as_ref().is_some_and(RaftNode::has_ready);
+        self.clock.entries_wait = ready || !self.state.committed.is_empty();
+    }
+
+    fn run_slice(&mut self, slice: &mut Slice) -> Result<(), String> {
+        loop {
+            self.apply_committed(slice)?;
+            // More to apply can wait now; its log and its peers do not wait for that.
+            let over = slice.is_over();
+            if over && !self.raft.as_ref().is_some_and(RaftNode::has_news) {
+                return Ok(());
             }
-            let step = raft.step_ready(self.outbox.batch());
-            applied += step.committed.len();
-            if let Err(reason) = self.take_step(step) {
-                return self.halt(reason);
+            if !self.step_raft()? || over {
+                return Ok(());
             }
         }
+    }
+
+    /// Takes what raft has decided by now, if it has.
+    pub(crate) fn step_raft(&mut self) -> Result<bool, String> {
+        let Some(raft) = self.raft.as_mut().filter(|raft| raft.has_ready()) else {
+            return Ok(false);
+        };
+        let step = raft.step_ready(self.outbox.batch());
+        self.take_step(step)?;
+        Ok(true)
     }
 
     fn take_step(&mut self, step: Step) -> Result<(), String> {
@@ -93,58 +162,96 @@ impl Node {
         for read in step.reads {
             self.state.reads.confirm(&read.request_ctx, read.index);
         }
-        for entry in step.committed {
-            self.apply(&entry)?;
+        self.state.committed.entries.extend(step.committed);
+        Ok(())
+    }
+
+    /// Applies what is committed, in order, as far as the slice goes.
+    fn apply_committed(&mut self, slice: &mut Slice) -> Result<(), String> {
+        while !slice.is_over() {
+            let applying = match self.state.committed.under_way.take() {
+                Some(applying) => applying,
+                None => {
+                    let Some(entry) = self.state.committed.entries.pop_front() else { break };
+                    slice.take(0);
+                    let Some(applying) = self.begin(&entry)? else {
+                        // A leader's first of its term.
+                        self.passed(Place::of(&entry));
+                        continue;
+                    };
+                    applying
+                }
+            };
+            self.go_on(applying, slice)?;
         }
         Ok(())
     }
 
-    /// Applies one committed entry and answers who waits for it.
-    fn apply(&mut self, entry: &Entry) -> Result<(), String> {
-        let waiting = match (entry.entry_type(), entry.data.is_empty()) {
-            (EntryType::EntryNormal, true) => None,
-            (EntryType::EntryNormal, false) => Some(self.apply_command(entry)?),
+    /// Begins with a committed entry, if there is something to do.
+    fn begin(&mut self, entry: &Entry) -> Result<Option<Applying>, String> {
+        match (entry.entry_type(), entry.data.is_empty()) {
+            (EntryType::EntryNormal, true) => return Ok(None),
+            (EntryType::EntryNormal, false) => {}
             _ => return Err(format!("entry {} is of an unknown kind", entry.index)),
+        }
+        let Command { id, op } = Command::decode(&entry.data)
+            .map_err(|error| format!("entry {} cannot be read: {error}", entry.index))?;
+        let scrubs = match &op {
+            Op::Compact(compact) if compact.physical => Some(compact.revision),
+            _ => None,
         };
-        self.state.applied = entry.index;
-        self.state.proposals.term_applied(entry.term);
-        if let Some(raft) = &mut self.raft {
-            raft.applied(entry.index);
-        }
-        if let Some((Some(caller), result)) = waiting {
-            self.answer(caller, result);
-        }
-        Ok(())
+        let me = self.me().map_or(0, |(_, me)| me.0);
+        let State { store, alarms, .. } = &self.state;
+        let work = match leaves_out(me, entry.index, &op) {
+            true => Work::Done(apply(&mut store.clone(), &mut alarms.clone(), &op)),
+            false => self.state.begin(op),
+        };
+        Ok(Some(Applying { place: Place::of(entry), id, scrubs, work }))
     }
 
-    fn apply_command(
-        &mut self,
-        entry: &Entry,
-    ) -> Result<(Option<Caller>, Result<Response>), String> {
-        let me = self.me().map_or(0, |(_, me)| me.0);
-        let command = Command::decode(&entry.data)
-            .map_err(|error| format!("entry {} cannot be read: {error}", entry.index))?;
-        let State { store, alarms, .. } = &mut self.state;
-        let result = match leaves_out(me, entry.index, &command.op) {
-            true => apply(&mut store.clone(), &mut alarms.clone(), &command.op),
-            false => apply(store, alarms, &command.op),
+    /// Goes on with a command. If it is done, answers who waits for it.
+    fn go_on(&mut self, applying: Applying, slice: &mut Slice) -> Result<(), String> {
+        let Applying { place, id, scrubs, work } = applying;
+        let result = match work {
+            Work::Done(result) => result,
+            Work::Write(mut writing) => match writing.step(&mut self.state.store, slice) {
+                Ok(None) => {
+                    if is(Broken::HalfApplied) {
+                        self.passed(place);
+                    }
+                    let work = Work::Write(writing);
+                    self.state.committed.under_way = Some(Applying { place, id, scrubs, work });
+                    return Ok(());
+                }
+                Ok(Some(response)) => Ok(answer_to(response)),
+                Err(error) => Err(error),
+            },
         };
         if let Err(Error::Damaged(damage)) = result {
             return Err(damage);
         }
         self.state.watchers.changed(&self.state.store).map_err(|error| error.to_string())?;
         self.clock.watches_wait |= !self.state.watchers.is_empty();
-        let waiting = self.caller_of(command.id);
-        // The answer to a compaction may have to wait.
-        if let (Some(caller), Op::Compact(request), Ok(_)) = (waiting, &command.op, &result)
-            && request.physical
-            && !self.is_scrubbed(request.revision)
-        {
-            let deadline = self.clock.now + self.config.timing.request_ms();
-            self.mover.wait_for_scrub(caller, request.revision, deadline);
-            return Ok((None, result));
+        let caller = self.caller_of(id);
+        self.passed(place);
+        let Some(caller) = caller else { return Ok(()) };
+        match scrubs.filter(|revision| result.is_ok() && !self.is_scrubbed(*revision)) {
+            Some(revision) => {
+                let deadline = self.clock.now + self.config.timing.request_ms();
+                self.mover.wait_for_scrub(caller, revision, deadline);
+            }
+            None => self.answer(caller, result),
         }
-        Ok((waiting, result))
+        Ok(())
+    }
+
+    /// All up to here is applied.
+    fn passed(&mut self, place: Place) {
+        self.state.applied = place.index;
+        self.state.proposals.term_applied(place.term);
+        if let Some(raft) = &mut self.raft {
+            raft.applied(place.index);
+        }
     }
 
     /// Who waits for this request: only one of this very run.
@@ -154,6 +261,15 @@ impl Node {
             return None;
         }
         self.state.proposals.applied(id.sequence)
+    }
+}
+
+fn answer_to(response: ResponseOp) -> Response {
+    match response {
+        ResponseOp::Range(response) => Response::Range(response),
+        ResponseOp::Put(response) => Response::Put(response),
+        ResponseOp::DeleteRange(response) => Response::DeleteRange(response),
+        ResponseOp::Txn(response) => Response::Txn(response),
     }
 }
 

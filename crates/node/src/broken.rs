@@ -48,6 +48,8 @@ pub enum Broken {
     AlarmsForgotten,
     /// Some members leave some compactions out.
     CompactSkips,
+    /// A write counts as applied when it has begun.
+    HalfApplied,
 }
 
 #[cfg(feature = "broken")]

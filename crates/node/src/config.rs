@@ -76,7 +76,7 @@ pub struct Pace {
     pub quota_bytes: u64,
     /// Keys that a large read looks at before it lets others go on.
     pub read_keys: usize,
-    /// Entries that are applied before others go on.
+    /// Entries that are applied, and keys that they look at, before others go on.
     pub apply_entries: usize,
 }
 

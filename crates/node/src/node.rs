@@ -14,7 +14,7 @@ use raft::eraftpb::{Message, MessageType};
 use wal::{Batch, Recovered};
 
 use crate::alarms::Alarms;
-use crate::apply::Signature;
+use crate::apply::{Committed, Signature};
 use crate::broken::{Broken, is};
 use crate::config::{Config, LinkId, LinkKind, StartError, check_config};
 use crate::identity::{Identity, raft_start, stored};
@@ -160,6 +160,8 @@ pub(crate) struct State {
     pub(crate) alarms: Alarms,
     /// The last index that is applied.
     pub(crate) applied: u64,
+    /// What comes after it.
+    pub(crate) committed: Committed,
     /// The last entry that is in the store's base.
     pub(crate) moved: Place,
     pub(crate) watchers: Watchers,
@@ -204,6 +206,7 @@ impl Node {
         let state = State {
             alarms: note.into_alarms(),
             applied: moved.index,
+            committed: Committed::default(),
             moved,
             watchers: Watchers::new(&store),
             store,

@@ -176,7 +176,7 @@ impl Node {
         let store = &self.state.store;
         let large = match request {
             Request::Range(range) => Reading::new(store, range.clone()).map(Large::Range),
-            Request::Txn(txn) => TxnReading::new(store, txn.clone()).map(Large::Txn),
+            Request::Txn(txn) => Ok(Large::Txn(TxnReading::new(store, txn.clone()))),
             Request::HashKv(hash) => Hashing::new(store, hash.revision).map(Large::Hash),
             Request::MemberList(list) => {
                 return self.answer(caller, Ok(Response::MemberList(self.member_list(list))));

@@ -18,6 +18,7 @@ use raft::eraftpb::Message;
 use raft_prost::Message as _;
 use wal::Record;
 
+use crate::apply::Committed;
 use crate::identity::Stored;
 use crate::log::Place;
 use crate::mover::{Kind, Next, Note};
@@ -326,7 +327,9 @@ impl Node {
         if let Some(raft) = &mut self.raft {
             raft.step_snapshot(message);
         }
-        self.run_raft();
+        if let Err(reason) = self.step_raft() {
+            return self.halt(reason);
+        }
         // If raft did not want it any more, its generation goes.
         self.drop_incoming();
     }
@@ -345,6 +348,8 @@ impl Node {
         self.state.store = Store::on(base);
         self.state.alarms = note.into_alarms();
         (self.state.applied, self.state.moved) = (place.index, place);
+        // All of it is in the snapshot.
+        self.state.committed = Committed::default();
         self.mover.next = Next::Named { batch: self.outbox.batch() };
         self.mover.forget_store();
         self.found_room();
