@@ -213,6 +213,7 @@ impl Cluster {
             }
             let Some(running) = &place.running else { continue };
             let at = place.clock.real(running.node.wake_at()).max(self.agenda.now);
+            let at = at.max(place.woken_at + place.turn_ms);
             if at < wake {
                 (wake, who) = (at, Some(name.clone()));
             }
@@ -228,6 +229,9 @@ impl Cluster {
             }
         } else if let Some(name) = who {
             self.agenda.now = wake;
+            if let Some(place) = self.places.get_mut(&name) {
+                place.woken_at = wake;
+            }
             self.input(&name, Input::Tick);
         }
         true

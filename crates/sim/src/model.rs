@@ -215,23 +215,13 @@ impl Model {
     }
 
     fn holds(&self, compare: &Compare, revision: i64) -> bool {
-        let kv = self.state(&compare.key, &Bytes::new(), revision).pop();
-        if kv.is_none() && matches!(compare.target, CompareTarget::Value(_)) {
-            return false;
-        }
-        let kv = kv.unwrap_or_default();
-        let order = match &compare.target {
-            CompareTarget::Version(version) => kv.version.cmp(version),
-            CompareTarget::Create(revision) => kv.create_revision.cmp(revision),
-            CompareTarget::Mod(revision) => kv.mod_revision.cmp(revision),
-            CompareTarget::Value(value) => kv.value.cmp(value),
-            CompareTarget::Lease(lease) => kv.lease.cmp(lease),
-        };
-        match compare.result {
-            CompareResult::Equal => order.is_eq(),
-            CompareResult::NotEqual => order.is_ne(),
-            CompareResult::Greater => order.is_gt(),
-            CompareResult::Less => order.is_lt(),
+        let kvs = self.state(&compare.key, &compare.range_end, revision);
+        match kvs.is_empty() {
+            true => {
+                !matches!(compare.target, CompareTarget::Value(_))
+                    && holds_for(compare, &KeyValue::default())
+            }
+            false => kvs.iter().all(|kv| holds_for(compare, kv)),
         }
     }
 
@@ -305,5 +295,21 @@ fn bare_ops(txn: &mut TxnResponse) {
             }
         };
         *header = ResponseHeader::default();
+    }
+}
+
+fn holds_for(compare: &Compare, kv: &KeyValue) -> bool {
+    let order = match &compare.target {
+        CompareTarget::Version(version) => kv.version.cmp(version),
+        CompareTarget::Create(revision) => kv.create_revision.cmp(revision),
+        CompareTarget::Mod(revision) => kv.mod_revision.cmp(revision),
+        CompareTarget::Value(value) => kv.value.cmp(value),
+        CompareTarget::Lease(lease) => kv.lease.cmp(lease),
+    };
+    match compare.result {
+        CompareResult::Equal => order.is_eq(),
+        CompareResult::NotEqual => order.is_ne(),
+        CompareResult::Greater => order.is_gt(),
+        CompareResult::Less => order.is_lt(),
     }
 }

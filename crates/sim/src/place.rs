@@ -38,6 +38,10 @@ pub(crate) struct Place {
     /// A sync is due that the disk does not finish.
     pub(crate) sync_due: bool,
     pub(crate) report: Option<MemberReport>,
+    /// When it was last given time to work, and how long it works before it does what it has put
+    /// off.
+    pub(crate) woken_at: u64,
+    pub(crate) turn_ms: u64,
     /// How time passes here.
     pub(crate) clock: HostClock,
     /// How long its disk takes to sync, if not as long as all others.
@@ -81,6 +85,8 @@ impl Place {
             sync_due: false,
             ending: false,
             report: None,
+            woken_at: 0,
+            turn_ms: 0,
             clock: HostClock::default(),
             sync_ms: None,
             step_ms: 1,
@@ -198,6 +204,13 @@ impl Cluster {
     pub fn slow_jobs(&mut self, name: &str, step_ms: u64) {
         if let Some(place) = self.places.get_mut(name) {
             place.step_ms = step_ms;
+        }
+    }
+
+    /// A member works so long from now on before it does what it has put off.
+    pub fn slow_turns(&mut self, name: &str, turn_ms: u64) {
+        if let Some(place) = self.places.get_mut(name) {
+            place.turn_ms = turn_ms;
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  put a=1 [prev]          get KEYS [serializable] [rev=N] [count]     del KEYS
-//!  txn if "version(a) = 0" then "put a=1" else "get a"
+//!  txn if "version(KEYS) = 0" then "put a=1" "keep a" else "get a"     keep: its old value
 //!  watch KEYS [rev=N] [id=N]     unwatch ID     members [linearizable]     status     end
 //!  compact REV [physical]        alarm get|disarm MEMBER     hashkv
 //!
@@ -156,12 +156,17 @@ fn parse_compare(text: &str) -> Result<Compare> {
         ">" => CompareResult::Greater,
         _ => return Err(wrong().into()),
     };
-    Ok(Compare { result, target, key: bytes(key), range_end: Bytes::new() })
+    let (key, range_end) = parse_keys(key);
+    Ok(Compare { result, target, key, range_end })
 }
 
 fn parse_op(text: &str) -> Result<RequestOp> {
     let (verb, rest) = text.split_once(' ').ok_or_else(|| format!("no operation: {text:?}"))?;
     match verb {
+        "keep" => {
+            let key = bytes(rest);
+            Ok(RequestOp::Put(PutRequest { key, ignore_value: true, ..PutRequest::default() }))
+        }
         "put" => {
             let (key, value) = rest.split_once('=').ok_or("put KEY=VALUE")?;
             let (key, value) = (bytes(key), bytes(value));

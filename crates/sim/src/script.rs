@@ -5,7 +5,7 @@
 //! ```text
 //!  cluster N [seed=S] [learners=A,B] [latency=MS] [sync=MS]   places 1 to N, nothing runs
 //!            [links=direct]                                    no hub between members
-//!            [run=ENTRIES] [keep=ENTRIES] [quota=BYTES]        see `Pace`
+//!            [run=ENTRIES] [keep=ENTRIES] [quota=BYTES] [slice=KEYS]      see `Pace`
 //!  place P member=M [cluster=C] [token=T] [initial=A,B]        one more directory
 //!  trace KIND…              which lines to show: see `trace::Kind`; none for silence
 //!  start [P…]               all that do not run, if none is named
@@ -16,6 +16,7 @@
 //!  crash P… [keep]          unsynced bytes are lost, or kept
 //!  leave P   freeze P…   thaw P…   wipe P   copy P Q   save P NAME   roll-back P NAME
 //!  hold-sync P   let-sync P   fill P BYTES   mend P       a disk that has so much room, or all
+//!  slow P MS                so long it works before it does what it has put off
 //!  full P   room P          much waits to be written to its link, or little again
 //!  unlink P   link P   kill-hub   start-hub   console NAME [cluster=C]
 //!  hold|drop|keep|double|delay [from=M] [to=P] [kind=K,K] [ms=MS]       a rule
@@ -74,6 +75,7 @@ pub const ALL: &[(&str, &str)] = scripts![
     "full-disk",
     "full-link",
     "hub-killed",
+    "large-delete",
     "late-frame-of-a-long-run",
     "leader-crash",
     "leader-crash-five",
@@ -218,6 +220,7 @@ impl Runner {
             }
             "wipe" => self.cluster.wipe(&at),
             "fill" => self.cluster.fill_disk(&at, word(&mut args)?.parse()?),
+            "slow" => self.cluster.slow_turns(&at, word(&mut args)?.parse()?),
             "mend" => self.cluster.mend_disk(&at),
             "puts" => self.puts(&at, &mut args)?,
             "hold-sync" => self.cluster.hold_syncs(&at, true),
@@ -247,10 +250,12 @@ impl Runner {
     fn new_cluster(&mut self, args: &mut ArgumentConsumer<'_>) -> Result<()> {
         let count: usize = word(args)?.parse()?;
         let defaults = Settings::default();
+        let slice = number(args, "slice")?.map(usize::try_from).transpose()?;
         let pace = Pace {
             run_entries: number(args, "run")?.unwrap_or(defaults.pace.run_entries),
             keep_entries: number(args, "keep")?.unwrap_or(defaults.pace.keep_entries),
             quota_bytes: number(args, "quota")?.unwrap_or(defaults.pace.quota_bytes),
+            apply_entries: slice.unwrap_or(defaults.pace.apply_entries),
             ..defaults.pace
         };
         let settings = Settings {

@@ -42,6 +42,7 @@ enum Act {
     AmbushGeneration,
     FillLink,
     EmptyLink,
+    SlowTurns,
 }
 
 /// How often each happens, relative to the others, and whether it does harm. What heals is there
@@ -80,6 +81,7 @@ const ACTS: &[(Act, u64, bool)] = &[
     (Act::AmbushGeneration, 4, true),
     (Act::FillLink, 3, true),
     (Act::EmptyLink, 6, false),
+    (Act::SlowTurns, 4, true),
 ];
 
 /// Shorter logs are left alone by bit flips.
@@ -116,6 +118,11 @@ impl Life {
                 self.happened("slow jobs", &place);
                 let step_ms = self.random.between(20, 400);
                 self.cluster.slow_jobs(&place, step_ms);
+            }
+            Act::SlowTurns => {
+                self.happened("slow turns", &place);
+                let turn_ms = self.random.between(20, 2000);
+                self.cluster.slow_turns(&place, turn_ms);
             }
             Act::MakeRoom if !self.invariants.truth.model().alarms().is_empty() => {
                 for request in self.make_room() {

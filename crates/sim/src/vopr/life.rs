@@ -97,6 +97,7 @@ impl Life {
         let mut cluster = Cluster::new(settings);
         for name in &members {
             cluster.add(name, name, NAME, "token", &members);
+            cluster.slow_turns(name, plan.turn_ms);
         }
         Self {
             cluster,
@@ -179,6 +180,7 @@ impl Life {
             self.cluster.mend_disk(&place);
             self.cluster.slow_disk(&place, None);
             self.cluster.slow_jobs(&place, self.plan.step_ms);
+            self.cluster.slow_turns(&place, self.plan.turn_ms);
             self.cluster.thaw(&place);
             self.cluster.hold_syncs(&place, false);
             self.cluster.link(&place);

@@ -46,16 +46,17 @@ pub const MUTANTS: &[Mutant] = &[
     node("read contexts that restart at 1", Broken::ContextsRestart, 2000),
     Mutant { name: "a sync that does nothing", how: How::Disk, within: 50 },
     node("an append acknowledged before it is synced", Broken::AckBeforeSync, 500),
-    node("a vote before it is synced", Broken::VoteBeforeSync, 2000),
+    node("a vote before it is synced", Broken::VoteBeforeSync, 5000),
     node("a leader's term before it is synced", Broken::TermBeforeSync, 2000),
     node("a vote that a start forgets", Broken::VoteForgotten, 2000),
     node("an entry that a start forgets", Broken::EntryForgotten, 50),
     node("a forgotten sighting", Broken::SightingForgotten, 50),
     node("a wiped member that votes", Broken::WipedVotes, 50),
     node("a log that is cut past the synced store", Broken::CutAhead, 50),
-    node("a generation that takes over before it is named", Broken::SwitchBeforeSync, 2000),
+    node("a generation that takes over before it is named", Broken::SwitchBeforeSync, 5000),
     node("alarms that a snapshot forgets", Broken::AlarmsForgotten, 500),
-    node("a compaction that skips on some members", Broken::CompactSkips, 50),
+    node("a compaction that skips on some members", Broken::CompactSkips, 200),
+    node("a write that counts as applied when it has begun", Broken::HalfApplied, 20),
 ];
 
 /// Puts the rule back when it goes.

@@ -33,6 +33,8 @@ pub struct Plan {
     pub keys: u64,
     /// How much members keep where.
     pub pace: Pace,
+    /// How long a member works before it does what it has put off.
+    pub turn_ms: u64,
     /// How long a step of a job takes.
     pub step_ms: u64,
     /// What happens after the cluster has healed.
@@ -81,6 +83,7 @@ impl Plan {
             step_ms: random.between(1, 8) * if slow { 4 } else { 1 },
             coda,
             direct: random.in_1000(250),
+            turn_ms: random.between(0, 6).saturating_sub(2),
         }
     }
 }
@@ -91,6 +94,8 @@ fn pace(random: &mut Random) -> Pace {
         return Pace::NATIVE;
     }
     let size = random.between(1, 12);
+    // Often less than one write looks at.
+    let most = if random.in_1000(500) { 5 } else { 60 };
     Pace {
         run_rows: size as usize * 8,
         run_bytes: size as usize * 4096,
@@ -101,7 +106,7 @@ fn pace(random: &mut Random) -> Pace {
         rewrite_bytes: if random.in_1000(500) { 60_000 } else { 4_000_000 },
         quota_bytes: if random.in_1000(100) { 5000 } else { u64::MAX },
         read_keys: random.between(1, 6) as usize,
-        apply_entries: random.between(1, 60) as usize,
+        apply_entries: random.between(1, most) as usize,
     }
 }
 

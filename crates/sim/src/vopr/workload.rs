@@ -111,7 +111,9 @@ impl Life {
         };
         let results = [R::Equal, R::NotEqual, R::Greater, R::Less];
         let result = results[self.random.between(0, 4) as usize];
-        Compare { result, target, key: self.key(), range_end: Bytes::new() }
+        let many = self.random.in_1000(250);
+        let range_end = if many { self.all_keys().range_end } else { Bytes::new() };
+        Compare { result, target, key: self.key(), range_end }
     }
 
     fn read_txn(&mut self) -> Request {
