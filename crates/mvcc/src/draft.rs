@@ -93,9 +93,9 @@ pub(crate) const SLICE_BYTES: usize = 1024 * 1024;
 pub struct Move {
     run: Run,
     rows: usize,
-    /// The marks by key, so that the index is written from its beginning to its end.
-    marks: Vec<(Bytes, Mark)>,
-    marked: usize,
+    /// The next mark: a key, and the place among its marks. They are written by key, so that the
+    /// index is written from its beginning to its end. Nothing after the last.
+    mark: Option<(Bytes, usize)>,
     buffer: Vec<u8>,
 }
 
@@ -103,8 +103,8 @@ impl Move {
     /// Begins with a run.
     #[must_use]
     pub fn new(run: Run) -> Self {
-        let marks = run.layer.all_marks().map(|(key, mark)| (key.clone(), mark)).collect();
-        Self { run, rows: 0, marks, marked: 0, buffer: Vec::new() }
+        let mark = run.layer.keys().next().map(|(key, _)| (key.clone(), 0));
+        Self { run, rows: 0, mark, buffer: Vec::new() }
     }
 
     /// The run.
@@ -116,7 +116,7 @@ impl Move {
     /// Whether all rows and marks are written.
     #[must_use]
     pub fn is_done(&self) -> bool {
-        self.marked == self.marks.len()
+        self.mark.is_none()
     }
 
     /// Writes up to `limit` rows and marks.
@@ -135,11 +135,18 @@ impl Move {
                 return Ok(());
             }
         }
-        let to = self.marked.saturating_add(left).min(self.marks.len());
-        for (key, mark) in &self.marks[self.marked..to] {
-            draft.insert_mark(key, *mark)?;
+        let Some((first, mut from)) = self.mark.clone() else { return Ok(()) };
+        for (key, marks) in self.run.layer.keys_from(first) {
+            for (at, mark) in marks.iter().enumerate().skip(std::mem::take(&mut from)) {
+                if left == 0 {
+                    self.mark = Some((key.clone(), at));
+                    return Ok(());
+                }
+                draft.insert_mark(key, *mark)?;
+                left -= 1;
+            }
         }
-        self.marked = to;
+        self.mark = None;
         Ok(())
     }
 }

@@ -97,9 +97,24 @@ impl Layer {
         &marks[marks.partition_point(|mark| mark.at.main < main)..]
     }
 
-    /// All marks, by key.
-    pub(crate) fn all_marks(&self) -> impl Iterator<Item = (&Bytes, Mark)> {
-        self.keys.iter().flat_map(|(key, marks)| marks.iter().map(move |mark| (key, *mark)))
+    /// All keys with all their marks.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = (&Bytes, &Vec<Mark>)> {
+        self.keys.iter()
+    }
+
+    /// Those from a key on.
+    pub(crate) fn keys_from(&self, first: Bytes) -> impl Iterator<Item = (&Bytes, &Vec<Mark>)> {
+        self.keys.range(first..)
+    }
+
+    /// Lets go of so many rows and keys. What is left is of no other use.
+    pub(crate) fn shed(&mut self, count: usize) {
+        for _ in 0..count {
+            let (row, key) = (self.rows.pop(), self.keys.pop_last());
+            if row.is_none() && key.is_none() {
+                return;
+            }
+        }
     }
 
     /// The row of a change.

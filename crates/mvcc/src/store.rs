@@ -22,6 +22,8 @@ pub struct Store {
     /// On its way to the base, until a newer base holds it.
     pub(crate) moving: Option<Run>,
     pub(crate) recent: Layer,
+    /// What has arrived in the base, until its memory is free: see [`Store::shed`].
+    gone: Vec<Layer>,
     pub(crate) revision: i64,
     pub(crate) compact_revision: i64,
     /// Changes at the revision after its own, by the write that is under way. They are the last
@@ -51,6 +53,7 @@ impl Store {
             base: None,
             moving: None,
             recent: Layer::default(),
+            gone: Vec::new(),
             revision: FRESH_REVISION,
             compact_revision: NEVER_COMPACTED,
             written: 0,
@@ -112,10 +115,24 @@ impl Store {
         self.moving.as_ref()
     }
 
-    /// There is a newer base. If it holds what was on its way, that leaves memory.
+    /// There is a newer base. If it holds what was on its way, that leaves memory, by and by.
     pub fn rest_on(&mut self, base: SharedBase) {
-        self.moving.take_if(|run| run.revision <= base.summary().revision);
+        let arrived = self.moving.take_if(|run| run.revision <= base.summary().revision);
+        // Whoever else still holds it lets go of it.
+        self.gone.extend(arrived.and_then(|run| Arc::into_inner(run.layer)));
         self.base = Some(base);
+    }
+
+    /// Frees memory of up to so many changes that have left it. It takes time, too.
+    pub fn shed(&mut self, rows: usize) {
+        let Some(layer) = self.gone.last_mut() else { return };
+        layer.shed(rows);
+        self.gone.pop_if(|layer| layer.is_empty());
+    }
+
+    /// Whether there is memory to free.
+    pub fn is_shedding(&self) -> bool {
+        !self.gone.is_empty()
     }
 
     /// The row of a version that the index names.

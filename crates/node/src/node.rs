@@ -321,6 +321,7 @@ impl Node {
         self.answer_reads();
         self.read_on();
         self.step_watches();
+        self.state.store.shed(self.config.pace.apply_entries);
         self.start_job();
         self.outbox.flush();
         self.send_raft();

@@ -49,7 +49,8 @@ impl Node {
     }
 
     fn work_waits(&self) -> bool {
-        let waits = self.clock.watches_wait || self.clock.entries_wait;
+        let waits =
+            self.clock.watches_wait || self.clock.entries_wait || self.state.store.is_shedding();
         (waits || !self.state.readings.is_empty()) && !self.is_over()
     }
 

@@ -259,6 +259,12 @@ fn last_mark(mut marks: Marks<'_>) -> Result<Option<Mark>, Damage> {
 }
 
 impl View {
+    /// The last place that it shows. What a move has brought so far of later ones is in the file,
+    /// too.
+    fn last(&self) -> Revision {
+        Revision::last(self.summary.revision)
+    }
+
     fn marks_in(&self, from: Bound<&[u8]>, to: Bound<&[u8]>) -> Result<Marks<'_>, Damage> {
         self.marks.range::<&[u8]>((from, to)).map_err(broken)
     }
@@ -274,11 +280,12 @@ impl Base for View {
     }
 
     fn mark(&self, key: &[u8], at: Revision) -> Result<Option<Mark>, Damage> {
-        let (first, last) = (mark_key(key, FIRST), mark_key(key, at));
+        let (first, last) = (mark_key(key, FIRST), mark_key(key, at.min(self.last())));
         last_mark(self.marks_in(Bound::Included(&first), Bound::Included(&last))?)
     }
 
     fn marks(&self, span: &Span, at: Revision) -> Items<'_, (Bytes, Mark)> {
+        let at = at.min(self.last());
         let (from, to) = span.bounds();
         // A key's own bytes with the first place are below all its versions, and with the last
         // above.
@@ -299,7 +306,10 @@ impl Base for View {
     }
 
     fn versions(&self, key: &[u8], from: Revision) -> Items<'_, Mark> {
-        let (first, last) = (mark_key(key, from), mark_key(key, LAST));
+        if from > self.last() {
+            return Box::new(std::iter::empty());
+        }
+        let (first, last) = (mark_key(key, from), mark_key(key, self.last()));
         let marks = self.marks_in(Bound::Included(&first), Bound::Included(&last));
         each(marks, |item| {
             let (key, sealed) = item.map_err(broken)?;
@@ -308,13 +318,17 @@ impl Base for View {
     }
 
     fn row(&self, at: Revision) -> Result<Option<Bytes>, Damage> {
+        if at > self.last() {
+            return Ok(None);
+        }
         let key = row_key(at);
         let Some(sealed) = self.rows.get(key.as_slice()).map_err(broken)? else { return Ok(None) };
         Ok(Some(open_row(&key, sealed.value())?.1))
     }
 
     fn rows(&self, from: Revision) -> Items<'_, (Revision, Bytes)> {
-        let rows = self.rows.range::<&[u8]>(row_key(from).as_slice()..).map_err(broken);
+        let (first, last) = (row_key(from), row_key(self.last().max(from)));
+        let rows = self.rows.range::<&[u8]>(first.as_slice()..=last.as_slice()).map_err(broken);
         each(rows, |item| {
             let (key, row) = item.map_err(broken)?;
             open_row(key.value(), row.value())

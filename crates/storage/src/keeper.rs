@@ -22,6 +22,10 @@ use crate::generation::{Change, Generation};
 /// The files of generations are `store-00000001` and so on.
 const KIND: &str = "store";
 
+/// A run is moved in transactions of so many times the steps of others: most runs in one, which
+/// is quickest, and a large one in several, as all of a transaction is written at its end.
+const MOVES: usize = 4;
+
 /// The file of no content.
 const RESERVE: &str = "reserve";
 
@@ -32,7 +36,7 @@ pub struct KeeperOptions {
     pub cache_bytes: usize,
     /// Rows, or marks, that one step reads or writes.
     pub step_rows: usize,
-    /// Steps that make one transaction, where a job does not say how much there is to do.
+    /// Steps that make one transaction of a job.
     pub job_steps: usize,
     /// So much of the disk is taken beforehand, and given up for the first job that finds no
     /// room: what is in memory then, and the deletions and compactions that clear the disk, have
@@ -83,6 +87,7 @@ enum Work {
         moving: Move,
         change: Change,
         to_next: bool,
+        steps: usize,
     },
     Scrub {
         summary: Summary,
@@ -177,7 +182,9 @@ where
         let fills = work.fills_next();
         let stepped = match work {
             Work::Job(job) => self.start(job),
-            Work::Move { moving, change, to_next } => self.move_on(moving, change, to_next),
+            Work::Move { moving, change, to_next, steps } => {
+                self.move_on(moving, change, to_next, steps)
+            }
             Work::Scrub { summary, change, steps } => self.scrub_on(summary, change, steps),
             Work::Fill { rows, change } => self.fill_on(rows, change),
             Work::Copy { change, steps } => self.copy_on(change, steps),
@@ -275,7 +282,7 @@ where
     fn move_to(&mut self, moving: Move, to_next: bool) -> Outcome<Progress> {
         let kept = self.target(to_next)?;
         let change = kept.generation.change()?;
-        Ok(self.go_on(Work::Move { moving, change, to_next }))
+        Ok(self.go_on(Work::Move { moving, change, to_next, steps: 0 }))
     }
 
     fn move_on(
@@ -283,23 +290,30 @@ where
         mut moving: Move,
         mut change: Change,
         to_next: bool,
+        steps: usize,
     ) -> Outcome<Progress> {
         let rows = self.options.step_rows;
-        if !moving.is_done() {
+        let done = moving.is_done();
+        if !done && steps < MOVES * self.options.job_steps {
             let moved = change.draft(|draft| moving.step(draft, rows));
             if to_next && moved.is_err() {
                 return self.copy_failed(moved);
             }
             moved?;
-            return Ok(self.go_on(Work::Move { moving, change, to_next }));
+            return Ok(self.go_on(Work::Move { moving, change, to_next, steps: steps + 1 }));
         }
         let kept = self.target(to_next)?;
         let summary = moving.run().summary(&kept.summary);
-        let committed = change.commit(Some(&summary).filter(|_| !to_next), !to_next);
+        // Of what is there in part the summary says nothing: nobody sees it.
+        let arrives = done && !to_next;
+        let committed = change.commit(Some(&summary).filter(|_| arrives), arrives);
         if to_next && committed.is_err() {
             return self.copy_failed(committed);
         }
         committed?;
+        if !done {
+            return self.move_to(moving, to_next);
+        }
         kept.summary = summary;
         match to_next || self.next.as_ref().is_none_or(|next| next.copy.is_none()) {
             true => self.base(),

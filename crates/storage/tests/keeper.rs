@@ -37,6 +37,8 @@ enum Write {
         key: u8,
         count: u8,
     },
+    /// So many puts: more than one transaction moves.
+    Burst(u8),
     /// So far back from the newest revision.
     Compact {
         back: i64,
@@ -53,6 +55,8 @@ enum Act {
     /// The disk has only so much more room.
     Full(u64),
     Mend,
+    /// The member ends in order, whatever is under way.
+    Close(bool),
     Crash(Crash, bool),
 }
 
@@ -60,6 +64,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     let write = prop_oneof![
         6 => (0..6_u8, 0..400_usize).prop_map(|(key, bytes)| Write::Put { key, bytes }),
         2 => (0..6_u8, 1..4_u8).prop_map(|(key, count)| Write::Delete { key, count }),
+        1 => (20..60_u8).prop_map(Write::Burst),
         1 => (0..6_i64).prop_map(|back| Write::Compact { back }),
     ];
     let crash = prop_oneof![
@@ -74,18 +79,24 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         12 => (1..30_usize).prop_map(Act::Steps),
         1 => (0..300_000_u64).prop_map(Act::Full),
         1 => Just(Act::Mend),
+        1 => any::<bool>().prop_map(Act::Close),
         1 => (crash, any::<bool>()).prop_map(|(crash, newer)| Act::Crash(crash, newer)),
     ];
     prop::collection::vec(act, 1..60)
 }
 
-fn write(store: &mut Store, write: &Write) {
+fn write(store: &mut Store, what: &Write) {
     let name = |key: u8| Bytes::from(vec![b'a' + key]);
-    match write {
+    match what {
         Write::Put { key, bytes } => {
             let value = Bytes::from(vec![store.revision() as u8; *bytes]);
             let put = PutRequest { key: name(*key), value, ..PutRequest::default() };
             store.put(&put).expect("it can be written");
+        }
+        Write::Burst(count) => {
+            for at in 0..*count {
+                write(store, &Write::Put { key: at % 6, bytes: usize::from(at) });
+            }
         }
         Write::Delete { key, count } => {
             let (key, range_end) = (name(*key), name(key + count));
@@ -184,6 +195,12 @@ impl World {
                 self.directory.set_capacity(Some(used + room));
             }
             Act::Mend => self.directory.set_capacity(None),
+            Act::Close(newer) => {
+                // Nobody holds the file any more: it is closed.
+                self.store = Store::new();
+                self.keeper = Self::new().keeper;
+                self.crash(Crash::Keep, *newer)?;
+            }
             Act::Crash(crash, newer) => self.crash(*crash, *newer)?,
         }
         Ok(())
