@@ -1,8 +1,8 @@
 //! `cargo xtask test --long NAME`: proofs that take hours, in as many runs as one likes.
 //!
 //! Each run adds a line to `tests/long-runs.tsv`. A line vouches for the code that it ran on: its
-//! `code` is a hash over the directories that the proof is about, as committed. Counts of one
-//! `code` add up; when a directory changes they start again.
+//! `code` is a hash over the directories and files that the proof is about, as committed. Counts of
+//! one `code` add up; when one of those changes they start again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub(crate) struct Long {
     pub(crate) about: &'static str,
     /// What is counted.
     unit: &'static str,
-    /// The directories whose change makes all earlier runs void.
+    /// The directories and files whose change makes all earlier runs void.
     proves: &'static [&'static str],
     /// What one round runs, a round being a minute or a few.
     how: How,
@@ -138,10 +138,23 @@ const fn fuzz(name: &'static str, about: &'static str, proves: &'static [&'stati
 
 /// What the fuzzer's targets call, and the targets.
 const FRAMES: &[&str] = &["crates/api", "crates/sim/tests/fuzz"];
-const COMMANDS: &[&str] = &["crates/api", "crates/node", "crates/sim/tests/fuzz"];
+const COMMANDS: &[&str] = &[
+    "crates/api",
+    "crates/node/src/command.rs",
+    "crates/node/src/testing.rs",
+    "crates/sim/tests/fuzz",
+];
 const SNAPSHOTS: &[&str] =
     &["crates/api", "crates/mvcc", "crates/storage", "crates/sim/tests/fuzz"];
-const LOGS: &[&str] = &["crates/api", "crates/storage", "crates/wal", "crates/sim/tests/fuzz"];
+const LOGS: &[&str] = &[
+    "crates/api",
+    "crates/storage/src/directory.rs",
+    "crates/storage/src/file.rs",
+    "crates/storage/src/log.rs",
+    "crates/storage/src/memory.rs",
+    "crates/wal",
+    "crates/sim/tests/fuzz",
+];
 const MEMBERS: &[&str] = &[
     "crates/api",
     "crates/mvcc",
