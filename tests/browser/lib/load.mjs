@@ -1,14 +1,21 @@
 // A load that has members do all that they do: their stores are moved, compacted and written anew,
 // their logs are cut.
 
-import { Puts } from './puts.mjs';
+import assert from 'node:assert/strict';
+
+import { Puts, putMany } from './puts.mjs';
 import { until } from './until.mjs';
 
 const MIB = 1024 * 1024;
 
-/** Puts so many MiB, reads and deletes much, and goes on while that is compacted. */
-export async function load(stage, hub, { mib, sideBySide }) {
+/**
+ * Puts so many small keys and deletes all at once, puts so many MiB, reads and deletes much, and
+ * goes on while that is compacted.
+ */
+export async function load(stage, hub, { keys, mib, sideBySide }) {
   const { etcdctl } = hub;
+  await putMany(hub.url, 'm/', keys);
+  assert.equal((await etcdctl.run('del', '--prefix', 'm/')).trim(), String(keys));
   const puts = stage.ends(new Puts(hub.url, 'k/', { sideBySide, valueBytes: 16_000 }));
   const bytes = () => [...puts.acknowledged.values()].reduce((sum, value) => sum + value.length, 0);
   await until('much to be put', () => bytes() > mib * MIB, 120_000);

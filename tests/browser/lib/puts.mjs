@@ -4,6 +4,10 @@
 import { connect } from 'node:http2';
 
 const PUT = '/etcdserverpb.KV/Put';
+const TXN = '/etcdserverpb.KV/Txn';
+
+/** As many as a transaction may hold. */
+const TXN_OPS = 128;
 
 export class Puts {
   constructor(url, prefix, { sideBySide = 20, valueBytes = 8000 } = {}) {
@@ -40,13 +44,38 @@ export class Puts {
 
 /** One put: `{ status, words }`, as gRPC says it. */
 export function put(session, key, value) {
+  return call(session, PUT, message([[1, key], [2, value]]));
+}
+
+/** Puts so many keys without a value, in transactions. */
+export async function putMany(url, prefix, count) {
+  const session = connect(url);
+  let done = 0;
+  const write = async () => {
+    while (done < count) {
+      const ops = [];
+      for (let n = 0; n < TXN_OPS && done < count; n += 1) {
+        const key = prefix + String(done).padStart(7, '0');
+        ops.push([2, message([[2, message([[1, key]])]])]);
+        done += 1;
+      }
+      const { status, words } = await call(session, TXN, message(ops));
+      if (status !== 0) throw new Error(`a transaction ended with ${words}`);
+    }
+  };
+  await Promise.all(Array.from({ length: 8 }, write));
+  session.close();
+}
+
+/** One call: `{ status, words }`, as gRPC says it. */
+function call(session, path, request) {
   return new Promise((resolve) => {
     const failed = (error) => resolve({ status: -1, words: error?.message ?? 'no answer' });
     if (session.closed || session.destroyed) {
       failed();
       return;
     }
-    const headers = { ':method': 'POST', ':path': PUT, te: 'trailers' };
+    const headers = { ':method': 'POST', ':path': path, te: 'trailers' };
     const stream = session.request({ ...headers, 'content-type': 'application/grpc' });
     const said = (of) => {
       if (of['grpc-status'] === undefined) return;
@@ -58,17 +87,20 @@ export function put(session, key, value) {
     stream.on('error', failed);
     stream.on('close', failed);
     stream.resume();
-    stream.end(message([[1, key], [2, value]]));
+    stream.end(framed(request));
   });
 }
 
-// A protobuf message of texts, in gRPC's frame.
+// A protobuf message of texts and messages.
 function message(fields) {
-  const parts = fields.flatMap(([number, text]) => {
-    const bytes = Buffer.from(text);
+  return Buffer.concat(fields.flatMap(([number, value]) => {
+    const bytes = Buffer.from(value);
     return [Buffer.from([(number << 3) | 2, ...varint(bytes.length)]), bytes];
-  });
-  const body = Buffer.concat(parts);
+  }));
+}
+
+// In gRPC's frame.
+function framed(body) {
   const head = Buffer.alloc(5);
   head.writeUInt32BE(body.length, 1);
   return Buffer.concat([head, body]);
