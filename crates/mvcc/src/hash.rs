@@ -58,11 +58,8 @@ impl Hashing {
         }
         let Hash { hash, revision, compact_revision } = &mut self.hash;
         let (mut seen, mut size, mut bytes) = (0, 0, Vec::new());
-        for item in store.rows(self.next.main, *revision) {
+        for item in store.rows(self.next, *revision) {
             let (at, row) = item?;
-            if at < self.next {
-                continue;
-            }
             if seen >= rows || size >= SLICE_BYTES {
                 self.next = at;
                 return Ok(None);

@@ -70,13 +70,12 @@ impl Store {
         base.map(|mark| Ok(mark?)).chain(memory.map(Ok))
     }
 
-    /// The rows from revision `from` on up to and including `to`, in order.
+    /// The rows from a place on up to and including revision `to`, in order.
     pub(crate) fn rows(
         &self,
-        from: i64,
+        from: Revision,
         to: i64,
     ) -> impl Iterator<Item = Result<(Revision, KeyValue)>> {
-        let from = Revision::first(from);
         // What is in the base need not be looked for there when it begins above.
         let below = self.base.iter().filter(move |base| from.main <= base.summary().revision);
         let base = below.flat_map(move |base| base.rows(from)).map(|item| {

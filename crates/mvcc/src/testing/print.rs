@@ -6,6 +6,7 @@ use api::Result;
 use api::kv::{DeleteRangeResponse, KeyValue, PutResponse, RangeResponse, ResponseOp, TxnResponse};
 use api::watch::{Event, EventType, WatchResponse};
 
+use crate::Revision;
 use crate::mark::is_tombstone;
 use crate::{Hash, Store, encode};
 
@@ -76,7 +77,7 @@ pub(super) fn hash(hash: Hash) -> String {
 pub(super) fn rows(store: &Store) -> Result<String> {
     let mut out = String::new();
     let mut bytes = 0;
-    for item in store.rows(0, i64::MAX) {
+    for item in store.rows(Revision::first(0), i64::MAX) {
         let (at, row) = item?;
         let gone = is_tombstone(&row);
         let what = if gone { format!("{} deleted", text(&row.key)) } else { kv(&row) };

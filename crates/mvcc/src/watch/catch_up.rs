@@ -6,7 +6,7 @@ use api::Result;
 use api::kv::KeyValue;
 use api::watch::{Event, WatchResponse};
 
-use super::{Pace, Watch, WatchKey, Watchers, event};
+use super::{Behind, Pace, Watch, WatchKey, Watchers, event};
 use crate::mark::Revision;
 use crate::span::Span;
 use crate::store::Store;
@@ -18,7 +18,18 @@ struct Slice {
     /// Rows that were read.
     rows: usize,
     /// Where to read on; nothing if the watch has caught up.
-    next: Option<i64>,
+    behind: Option<Behind>,
+}
+
+impl Slice {
+    /// These make a revision whole.
+    fn whole(&mut self, events: &mut Vec<Event>) {
+        // A large one alone is not copied.
+        match self.events.is_empty() {
+            true => self.events = std::mem::take(events),
+            false => self.events.append(events),
+        }
+    }
 }
 
 impl Watchers {
@@ -47,14 +58,14 @@ impl Watchers {
     fn read_on(&mut self, store: &Store, key: WatchKey, budget: usize) -> Result<usize> {
         let (seen, pace) = (self.seen, Pace { step_rows: budget, ..self.pace });
         let Some(watch) = self.watch(key) else { return Ok(1) };
-        let Some(next) = watch.behind else { return Ok(1) };
-        if next < store.compact_revision() {
+        let Some(behind) = watch.behind.take() else { return Ok(1) };
+        if behind.next.main < store.compact_revision() {
             self.compacted(store, key);
             return Ok(1);
         }
-        let slice = slice(store, watch, next, seen, pace)?;
-        watch.behind = slice.next;
-        if slice.next.is_none() {
+        let slice = slice(store, watch, behind, seen, pace)?;
+        watch.behind = slice.behind;
+        if watch.behind.is_none() {
             let span = watch.span.clone();
             self.behind.remove(&key);
             self.synced.insert(&span, key);
@@ -80,48 +91,55 @@ impl Watchers {
     }
 }
 
-/// Reads history from `next` up to `seen`, or until a revision ends and it is enough.
-fn slice(store: &Store, watch: &Watch, next: i64, seen: i64, pace: Pace) -> Result<Slice> {
-    let mut slice = Slice { events: Vec::new(), rows: 0, next: None };
-    let mut bytes = 0;
-    let mut revision = next;
+/// Reads history up to `seen`, or until it is enough.
+fn slice(store: &Store, watch: &Watch, from: Behind, seen: i64, pace: Pace) -> Result<Slice> {
+    // Those of the revision that is being read are apart until it ends.
+    let Behind { next, mut events } = from;
+    let mut slice = Slice { events: Vec::new(), rows: 0, behind: None };
+    let (mut revision, mut bytes) = (next.main, 0);
     for item in changes(store, &watch.span, next) {
         let (at, row) = item?;
-        let enough = slice.events.len() >= pace.batch_events
-            || bytes >= pace.batch_bytes
-            || slice.rows >= pace.step_rows;
         if at.main > seen {
             break;
         }
-        if at.main != revision && enough {
-            slice.next = Some(at.main);
-            break;
+        if at.main != revision {
+            revision = at.main;
+            slice.whole(&mut events);
         }
-        revision = at.main;
+        let full = slice.events.len() >= pace.batch_events || bytes >= pace.batch_bytes;
+        if slice.rows >= pace.step_rows || (full && events.is_empty()) {
+            slice.behind = Some(Behind { next: at, events });
+            return Ok(slice);
+        }
         slice.rows += 1;
         if !watch.span.contains(&row.key) {
             continue;
         }
         if let Some(event) = event::event(store, watch, &row)? {
             bytes += event::weight(&event);
-            slice.events.push(event);
+            events.push(event);
         }
     }
+    slice.whole(&mut events);
     Ok(slice)
 }
 
-/// The changes from a revision on, in order, that a span may hold: one key's revisions are known
+/// The changes from a place on, in order, that a span may hold: one key's revisions are known
 /// to the index, a range's are found among all.
 fn changes<'a>(
     store: &'a Store,
     span: &'a Span,
-    from: i64,
+    from: Revision,
 ) -> Box<dyn Iterator<Item = Result<(Revision, KeyValue)>> + 'a> {
     match span {
-        Span::Key(key) => Box::new(store.versions(key, from).map(|mark| {
-            let mark = mark?;
-            Ok((mark.at, store.row(mark)?))
-        })),
+        Span::Key(key) => {
+            let marks = store.versions(key, from.main);
+            let marks = marks.filter(move |mark| mark.as_ref().map_or(true, |m| m.at >= from));
+            Box::new(marks.map(|mark| {
+                let mark = mark?;
+                Ok((mark.at, store.row(mark)?))
+            }))
+        }
         _ => Box::new(store.rows(from, i64::MAX)),
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use api::Result;
 use api::watch::Event;
 
-use super::{WatchKey, Watchers, event};
+use super::{Behind, WatchKey, Watchers, event};
+use crate::mark::Revision;
 use crate::store::Store;
 
 /// What one watch gets of this round.
@@ -28,11 +29,15 @@ impl Watchers {
         }
         let first = self.seen + 1;
         self.seen = store.revision();
+        if self.synced.is_empty() {
+            return Ok(());
+        }
         if first < store.compact_revision() {
             self.all_behind(first);
             return Ok(());
         }
-        for (key, batch) in self.collect(store, first)? {
+        let (batches, rest) = self.collect(store, first)?;
+        for (key, batch) in batches {
             if let Some(last) = batch.events.last() {
                 self.send(key, last.kv.mod_revision, batch.events);
             }
@@ -40,14 +45,30 @@ impl Watchers {
                 self.fall_behind(key, next);
             }
         }
+        if let Some(rest) = rest {
+            self.all_behind(rest);
+        }
         Ok(())
     }
 
-    fn collect(&self, store: &Store, first: i64) -> Result<BTreeMap<WatchKey, Batch>> {
+    /// What each watch gets, up to a revision that is too large for now.
+    fn collect(
+        &self,
+        store: &Store,
+        first: i64,
+    ) -> Result<(BTreeMap<WatchKey, Batch>, Option<i64>)> {
         let mut batches: BTreeMap<WatchKey, Batch> = BTreeMap::new();
-        let mut told = 0;
-        for item in store.rows(first, store.revision()) {
+        let (mut told, mut rows) = (0, 0);
+        for item in store.rows(Revision::first(first), store.revision()) {
             let (at, row) = item?;
+            rows += 1;
+            if rows > self.pace.live_events {
+                for batch in batches.values_mut() {
+                    let whole = batch.events.partition_point(|e| e.kv.mod_revision < at.main);
+                    batch.events.truncate(whole);
+                }
+                return Ok((batches, Some(at.main)));
+            }
             for key in self.synced.matching(&row.key) {
                 let Some(session) = self.sessions.get(&key.0) else { continue };
                 let Some(watch) = session.watches.get(&key.1) else { continue };
@@ -69,17 +90,17 @@ impl Watchers {
                 }
             }
         }
-        Ok(batches)
+        Ok((batches, None))
     }
 
-    /// A part of what is new is compacted already: history decides who may go on.
+    /// A part of what is new is too much, or compacted already: history decides who may go on.
     fn all_behind(&mut self, first: i64) {
         self.synced.clear();
         for (session, state) in &mut self.sessions {
             for (id, watch) in &mut state.watches {
                 if watch.behind.is_none() {
                     // One that starts later has lost nothing of what it wants.
-                    watch.behind = Some(first.max(watch.start));
+                    watch.behind = Some(Behind::at(first.max(watch.start)));
                     if !state.held {
                         self.behind.insert((*session, *id));
                     }

@@ -81,6 +81,10 @@ impl<W: Copy + Ord> Lookup<W> {
         spans.filter(|(span, _)| span.contains(key)).flat_map(|(_, list)| list).copied()
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.keys.is_empty() && self.ranges.is_empty()
+    }
+
     /// Takes all watches out.
     pub(crate) fn clear(&mut self) {
         *self = Self::default();

@@ -25,6 +25,7 @@ use api::watch::{Event, WatchResponse};
 use api::{Result, limits};
 use litemap::LiteMap;
 
+use crate::mark::Revision;
 use crate::span::Span;
 use crate::store::{Store, header};
 use lookup::Lookup;
@@ -45,8 +46,24 @@ struct Watch {
     progress_notify: bool,
     /// Nothing was told since the last time progress was due.
     quiet: bool,
-    /// The next revision to read of history; nothing for a synced watch.
-    behind: Option<i64>,
+    /// Where it is in history; nothing for a synced watch.
+    behind: Option<Behind>,
+}
+
+/// Where a watch reads on.
+#[derive(Clone, Debug)]
+struct Behind {
+    /// The next change.
+    next: Revision,
+    /// What it has read of the same revision: that is told whole.
+    events: Vec<Event>,
+}
+
+impl Behind {
+    /// Where a revision begins.
+    fn at(main: i64) -> Self {
+        Self { next: Revision::first(main), events: Vec::new() }
+    }
 }
 
 /// The watches of one session.
@@ -66,7 +83,8 @@ struct Pace {
     batch_events: usize,
     /// Bytes in one answer, about; as above.
     batch_bytes: usize,
-    /// Events told live at once, over all watches. Whoever would get more reads it from history.
+    /// Events told live at once, over all watches, and rows looked at for them. Whoever would get
+    /// more reads it from history.
     live_events: usize,
     /// Rows of history that one step reads, over all watches.
     step_rows: usize,
@@ -189,8 +207,8 @@ impl Watchers {
     }
 
     /// Tells synced watches what is new, lets those that are behind catch up by one slice, and
-    /// hands out what there is to say. Its work is bounded, but for one revision of any size:
-    /// that is never split.
+    /// hands out what there is to say. Its work is bounded. The events of one revision are told
+    /// together, however many they are, but gathered by and by.
     #[must_use = "the messages are told once"]
     ///
     /// # Errors
@@ -215,7 +233,7 @@ impl Watchers {
     fn fall_behind(&mut self, key: WatchKey, next: i64) {
         let Some(session) = self.sessions.get_mut(&key.0) else { return };
         let Some(watch) = session.watches.get_mut(&key.1) else { return };
-        watch.behind = Some(next);
+        watch.behind = Some(Behind::at(next));
         self.synced.remove(&watch.span, key);
         if !session.held {
             self.behind.insert(key);

@@ -3,7 +3,7 @@
 use api::watch::{WatchCreateRequest, WatchRequest, WatchResponse};
 use api::{Bytes, Error, Result, limits};
 
-use super::{Session, Watch, Watchers};
+use super::{Behind, Session, Watch, Watchers};
 use crate::span::Span;
 use crate::store::{Store, header};
 
@@ -57,7 +57,7 @@ impl Watchers {
         }
 
         let start = request.start_revision;
-        let behind = (start != 0 && start <= store.revision()).then_some(start);
+        let behind = (start != 0 && start <= store.revision()).then(|| Behind::at(start));
         let key = (session, id);
         match behind {
             None => self.synced.insert(&span, key),
