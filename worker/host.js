@@ -30,7 +30,7 @@ export class Host {
   #pause = RECONNECT_MIN_MS;
   #timers = { tick: 0, reconnect: 0, room: 0, sync: 0, work: 0 };
   #turn = new MessageChannel();
-  #due = { sync: false, work: false };
+  #due = { sync: false, tick: false, work: false };
   // The longest call into the module since the start was done, and which it was.
   longest = { ms: 0, call: '' };
 
@@ -102,12 +102,17 @@ export class Host {
   #schedule() {
     if (!this.#member) return;
     clearTimeout(this.#timers.tick);
-    const wait = Math.max(0, this.#member.wakeAt() - now());
-    this.#timers.tick = setTimeout(() => this.#enter('tick', (m) => m.tick(now())), wait);
+    const wait = this.#member.wakeAt() - now();
+    if (wait <= 0) this.#want('tick');
+    else this.#timers.tick = setTimeout(() => this.#tick(), wait);
   }
 
-  // Syncs and steps of jobs run as events of their own behind those that wait already: so one
-  // flush serves a whole burst, and no job holds up a request.
+  #tick() {
+    this.#enter('tick', (m) => m.tick(now()));
+  }
+
+  // Syncs, steps of jobs, and what a call has left to do run as events of their own behind those
+  // that wait already: so one flush serves a whole burst, and no request waits for all of them.
   #want(what) {
     if (this.#due[what]) return;
     this.#due[what] = true;
@@ -117,7 +122,8 @@ export class Host {
   #take(what) {
     this.#due[what] = false;
     if (what === 'sync') this.#sync();
-    else this.#work();
+    else if (what === 'work') this.#work();
+    else this.#tick();
   }
 
   #sync() {

@@ -46,6 +46,11 @@ impl Backlog {
         matches!(origin, Origin::Link(link) if self.full.contains_key(&link))
     }
 
+    /// Whether something waits for the next turn alone.
+    pub(crate) fn is_due(&self) -> bool {
+        self.waiting.keys().any(|link| !self.full.contains_key(link))
+    }
+
     /// Clients there may be given one more answer, of any size.
     pub(crate) fn takes(&self, origin: Origin) -> bool {
         let waits = matches!(origin, Origin::Link(link) if self.waiting.contains_key(&link));

@@ -257,13 +257,17 @@ impl Node {
         }
     }
 
-    /// The next thing to do, if any.
+    /// The next thing to do, if any. Of what is to be done in slices this gives one: what is left
+    /// is for [`Self::wake_at`], so that no host is held up for long.
     #[must_use]
     pub fn poll(&mut self) -> Option<Output> {
-        if self.outbox.is_empty() && !self.is_over() {
+        if self.outbox.is_empty() && !self.is_over() && !std::mem::take(&mut self.clock.rests) {
             self.turn();
+            self.clock.rests = self.work_waits();
         }
-        self.outbox.pop()
+        let next = self.outbox.pop();
+        self.clock.rests &= next.is_some();
+        next
     }
 
     pub(crate) fn is_refused(&self) -> bool {

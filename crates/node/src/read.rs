@@ -119,6 +119,11 @@ impl Reads {
         }
     }
 
+    /// Whether a read is ready whose client `listens`.
+    pub(crate) fn is_ready(&self, listens: impl Fn(Origin) -> bool) -> bool {
+        self.ready.keys().any(|origin| listens(*origin))
+    }
+
     /// The next read that is ready and whose client `takes` an answer now.
     pub(crate) fn take_ready(&mut self, takes: impl Fn(Origin) -> bool) -> Option<Read> {
         let origin = *self.ready.keys().find(|origin| takes(**origin))?;

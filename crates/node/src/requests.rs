@@ -292,6 +292,7 @@ impl Node {
 
     /// Gives the writes that nobody has to the leader: to raft if that is here, else in frames.
     pub(crate) fn propose_waiting(&mut self) {
+        self.clock.proposals_wait = false;
         let Some(leader) = self.raft.as_ref().map(RaftNode::leader).filter(|&id| id != 0) else {
             return;
         };
@@ -309,6 +310,7 @@ impl Node {
         let mut room = limits::RAFT_BATCH_BYTES;
         let mut early = Vec::new();
         while let Some((sequence, command)) = self.state.proposals.next_unsent() {
+            self.clock.proposals_wait = room == 0;
             let command = command.to_vec();
             if room == 0 || !raft.propose(command.clone()) {
                 break;

@@ -87,6 +87,11 @@ impl Sessions {
         self.backlog.takes(origin)
     }
 
+    /// Whether something waits for the next turn alone.
+    pub(crate) fn is_due(&self) -> bool {
+        self.backlog.is_due()
+    }
+
     /// A new turn: what had to wait for it.
     pub(crate) fn release(&mut self) -> Vec<Output> {
         self.backlog.release()

@@ -20,6 +20,10 @@ pub(crate) struct Clock {
     pub(crate) watches_wait: bool,
     /// More is committed than was applied in one turn.
     pub(crate) entries_wait: bool,
+    /// More was asked for than one turn may propose.
+    pub(crate) proposals_wait: bool,
+    /// The turn that the host is given the outputs of has left work.
+    pub(crate) rests: bool,
 }
 
 impl Clock {
@@ -32,6 +36,8 @@ impl Clock {
             campaign_term: 0,
             watches_wait: false,
             entries_wait: false,
+            proposals_wait: false,
+            rests: false,
         }
     }
 }
@@ -48,10 +54,17 @@ impl Node {
         campaign.map_or(tick, |at| at.min(tick))
     }
 
-    fn work_waits(&self) -> bool {
-        let waits =
-            self.clock.watches_wait || self.clock.entries_wait || self.state.store.is_shedding();
-        (waits || !self.state.readings.is_empty()) && !self.is_over()
+    /// Whether there is something that the next turn can do, whatever else happens.
+    pub(crate) fn work_waits(&self) -> bool {
+        let Self { clock, state, .. } = self;
+        let waits = clock.watches_wait
+            || clock.entries_wait
+            || clock.proposals_wait
+            || state.store.is_shedding()
+            || !state.readings.is_empty()
+            || state.sessions.is_due()
+            || state.reads.is_ready(|origin| !state.sessions.is_held(origin));
+        waits && !self.is_over()
     }
 
     /// Lets time pass for everything that waits for it.
