@@ -26,7 +26,7 @@ scene('no call into the module holds its Worker for long', async (stage) => {
   await page.leader();
   const control = await controlWorker(page);
   await startControl(control);
-  console.log(`# ${await load(stage, hub, { keys: 30_000, mib: 30, sideBySide: 10 })}`);
+  console.log(`# ${await load(stage, hub, { keys: 20_000, mib: 30, sideBySide: 10 })}`);
 
   const rounds = await control.evaluate(() => self.rounds);
   const slowed = Math.max(...rounds) / Math.min(...rounds);
