@@ -81,6 +81,8 @@ pub(super) struct Life {
     pub(super) vouched: std::collections::BTreeMap<String, (String, u64)>,
     /// What somebody waits for, to crash a member then.
     pub(super) ambush: Option<Ambush>,
+    /// Clients that could not ask: their members ended.
+    pub(super) unheard: Vec<String>,
     /// The newest term in which somebody was seen to lead.
     led: u64,
     pub(super) tally: Tally,
@@ -115,6 +117,7 @@ impl Life {
             impostor: None,
             vouched: std::collections::BTreeMap::new(),
             ambush: None,
+            unheard: Vec::new(),
             led: 0,
             tally: Tally { lives: 1, ..Tally::default() },
         }
@@ -326,6 +329,9 @@ impl Life {
         self.invariants.look(&mut self.cluster, &self.history, impostor)?;
         for (client, message) in std::mem::take(&mut self.cluster.replies) {
             self.told(&client, message)?;
+        }
+        for client in std::mem::take(&mut self.unheard) {
+            self.client_lost(&client);
         }
         self.forget_ended();
         self.spring_ambush();

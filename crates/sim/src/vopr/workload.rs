@@ -52,8 +52,8 @@ impl Life {
     pub(super) fn request(&mut self, client: &str, request: Request) -> u64 {
         let id = self.history.ask(client, request.clone(), &self.invariants.truth);
         if !self.cluster.say(client, &ClientMessage::Request { id, request }) {
-            // It never left: as a session that is lost at once.
-            self.client_lost(client);
+            // It never left: as a session that is lost when all that was told is heard.
+            self.unheard.push(client.into());
         }
         id
     }
@@ -182,7 +182,7 @@ impl Life {
     pub(super) fn begin_watch(&mut self, client: &str, watch: Watch) {
         let request = self.watches.create(client, watch);
         if !self.cluster.say(client, &ClientMessage::Watch(WatchRequest::Create(request))) {
-            self.client_lost(client);
+            self.unheard.push(client.into());
         }
     }
 
