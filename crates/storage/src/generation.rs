@@ -4,6 +4,7 @@
 use std::fmt;
 use std::ops::Bound;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use mvcc::base::{Base, Damage, Items, SharedBase, Summary};
@@ -25,6 +26,9 @@ use crate::tables::{
 pub(crate) struct Generation {
     database: Arc<Database>,
     gauge: Arc<Gauge>,
+    /// Commits since the last safe one. What those took and freed redb notes with the next safe
+    /// one.
+    loose_commits: Arc<AtomicUsize>,
 }
 
 impl Generation {
@@ -41,7 +45,7 @@ impl Generation {
             return Err(FileError::no_space("there is no room for the store's file"));
         }
         let database = opened.map_err(|error| explain(&gauge, &error.to_string()))?;
-        Ok(Self { database: Arc::new(database), gauge })
+        Ok(Self { database: Arc::new(database), gauge, loose_commits: Arc::default() })
     }
 
     /// What it holds; nothing while it is not complete.
@@ -81,7 +85,8 @@ impl Generation {
         // There is no other writer: one that waited here on its own thread would wait for ever.
         let transaction = self.database.try_begin_write();
         let transaction = transaction.map_err(|error| explain(&self.gauge, &error.to_string()))?;
-        Ok(Change { transaction, gauge: self.gauge.clone(), changes: 0 })
+        let loose_commits = self.loose_commits.clone();
+        Ok(Change { transaction, gauge: self.gauge.clone(), loose_commits, changes: 0 })
     }
 }
 
@@ -96,6 +101,7 @@ fn explain(gauge: &Gauge, text: &str) -> FileError {
 pub(crate) struct Change {
     transaction: WriteTransaction,
     gauge: Arc<Gauge>,
+    loose_commits: Arc<AtomicUsize>,
     /// Rows and marks that were inserted or removed.
     changes: usize,
 }
@@ -141,7 +147,8 @@ impl Change {
             // Once redb commits it is too late to find no room for what it notes of freed and of
             // free pages. What is inserted and removed again leaves room for that.
             let pages = gauge.length() as usize / PAGE_BYTES;
-            let ballast = vec![0; BALLAST_BYTES + pages / 2 + 64 * self.changes];
+            let ballast = BALLAST_BYTES + pages / 2 + 64 * self.changes;
+            let ballast = vec![0; ballast + if safe { self.overdue(pages) } else { 0 }];
             let insert = about.insert(ABOUT_BALLAST, ballast.as_slice());
             insert.map_err(|error| other(error.into()))?;
             about.remove(ABOUT_BALLAST).map_err(|error| other(error.into()))?;
@@ -154,7 +161,21 @@ impl Change {
                 set.map_err(|error| other(error.into()))?;
             }
         }
-        self.transaction.commit().map_err(|error| other(error.into()))
+        self.transaction.commit().map_err(|error| other(error.into()))?;
+        match safe {
+            true => self.loose_commits.store(0, Ordering::Relaxed),
+            false => drop(self.loose_commits.fetch_add(1, Ordering::Relaxed)),
+        }
+        Ok(())
+    }
+
+    /// What commits since the last safe one have left to be noted, at the most: a place for each
+    /// page, and a little for each commit.
+    fn overdue(&self, pages: usize) -> usize {
+        match self.loose_commits.load(Ordering::Relaxed) {
+            0 => 0,
+            commits => 8 * pages + PAGE_BYTES * commits.min(OVERDUE_COMMITS),
+        }
     }
 
     fn check_room(&self) -> Result<(), FileError> {
@@ -168,6 +189,8 @@ impl Change {
 /// What a commit of almost nothing takes beside its changes.
 const BALLAST_BYTES: usize = 64 * 1024;
 const PAGE_BYTES: usize = 4096;
+/// More commits than these do not leave more.
+const OVERDUE_COMMITS: usize = 1024;
 
 /// A change's tables.
 pub(crate) struct ChangeDraft<'a> {
@@ -327,7 +350,10 @@ impl Base for View {
     }
 
     fn rows(&self, from: Revision) -> Items<'_, (Revision, Bytes)> {
-        let (first, last) = (row_key(from), row_key(self.last().max(from)));
+        if from > self.last() {
+            return Box::new(std::iter::empty());
+        }
+        let (first, last) = (row_key(from), row_key(self.last()));
         let rows = self.rows.range::<&[u8]>(first.as_slice()..=last.as_slice()).map_err(broken);
         each(rows, |item| {
             let (key, row) = item.map_err(broken)?;
