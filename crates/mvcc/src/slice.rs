@@ -28,6 +28,11 @@ impl Slice {
         self.keys == 0 || self.bytes == 0
     }
 
+    /// Nothing more belongs in it.
+    pub fn end(&mut self) {
+        self.keys = 0;
+    }
+
     /// One key was looked at, found or not, and so many bytes of it.
     pub fn take(&mut self, bytes: usize) {
         self.keys = self.keys.saturating_sub(1);

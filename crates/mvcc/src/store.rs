@@ -29,10 +29,12 @@ pub struct Store {
     /// Changes at the revision after its own, by the write that is under way. They are the last
     /// ones of `recent`, and nobody else sees them.
     pub(crate) written: u32,
+    /// What was in memory when that write began.
+    settled: Weight,
 }
 
 /// What of a store is in memory and not on its way out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Weight {
     /// Changes.
     pub rows: usize,
@@ -57,6 +59,7 @@ impl Store {
             revision: FRESH_REVISION,
             compact_revision: NEVER_COMPACTED,
             written: 0,
+            settled: Weight::default(),
         }
     }
 
@@ -89,9 +92,22 @@ impl Store {
         self.base.as_ref()
     }
 
-    /// What of it is in memory and not on its way out.
+    /// What of it is in memory and not on its way out, but could be: nothing of a write that is
+    /// half done.
     pub fn weight(&self) -> Weight {
-        Weight { rows: self.recent.len(), bytes: self.recent.memory() }
+        match self.written {
+            0 => Weight { rows: self.recent.len(), bytes: self.recent.memory() },
+            _ => self.settled,
+        }
+    }
+
+    /// A change of the write that is under way.
+    pub(crate) fn change(&mut self, mark: Mark, row: KeyValue) {
+        if self.written == 0 {
+            self.settled = self.weight();
+        }
+        self.written = self.written.checked_add(1).expect("memory holds fewer keys than 2^32");
+        self.recent.push(mark, row);
     }
 
     /// Takes what is in memory, to be moved to the base, with the owner's note beside it. Reads
@@ -126,7 +142,7 @@ impl Store {
     /// Frees memory of up to so many changes that have left it. It takes time, too.
     pub fn shed(&mut self, rows: usize) {
         let Some(layer) = self.gone.last_mut() else { return };
-        layer.shed(rows);
+        layer.shed(rows.max(1));
         self.gone.pop_if(|layer| layer.is_empty());
     }
 

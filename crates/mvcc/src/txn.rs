@@ -213,13 +213,18 @@ impl Guards {
                     self.left = Some(span.from(key));
                     return Ok(None);
                 }
-                slice.take(0);
-                let Some(mark) = mark else { continue };
-                self.found = true;
-                let kv = match compare.target {
-                    CompareTarget::Value(_) | CompareTarget::Lease(_) => store.row(mark)?,
-                    _ => mark.bare(key),
+                let kv = match (mark, &compare.target) {
+                    (None, _) => {
+                        slice.take(0);
+                        continue;
+                    }
+                    (Some(mark), CompareTarget::Value(_) | CompareTarget::Lease(_)) => {
+                        store.row(mark)?
+                    }
+                    (Some(mark), _) => mark.bare(key),
                 };
+                slice.take(kv.value.len());
+                self.found = true;
                 if !holds_for(compare, &kv) {
                     return Ok(Some(false));
                 }

@@ -243,11 +243,6 @@ impl Store {
         Revision { main: self.revision + 1, sub: self.written }
     }
 
-    fn change(&mut self, mark: Mark, row: KeyValue) {
-        self.written = self.written.checked_add(1).expect("memory holds fewer keys than 2^32");
-        self.recent.push(mark, row);
-    }
-
     /// Makes the changes the newest revision.
     fn commit(&mut self) {
         self.revision = self.current();

@@ -12,7 +12,7 @@ use crate::span::Span;
 use crate::store::Store;
 
 /// A part of history, as one watch sees it.
-struct Slice {
+struct Part {
     /// Whole revisions.
     events: Vec<Event>,
     /// Rows that were read.
@@ -21,7 +21,7 @@ struct Slice {
     behind: Option<Behind>,
 }
 
-impl Slice {
+impl Part {
     /// These make a revision whole.
     fn whole(&mut self, events: &mut Vec<Event>) {
         // A large one alone is not copied.
@@ -47,7 +47,13 @@ impl Watchers {
         Ok(())
     }
 
+    /// One that is in the middle of a revision goes on: what it has gathered takes memory until
+    /// the revision is told.
     fn next_turn(&mut self) -> Option<WatchKey> {
+        let gathers = |watch: &mut Watch| watch.behind.as_ref().is_some_and(Behind::is_within);
+        if self.behind.contains(&self.turn) && self.watch(self.turn).is_some_and(gathers) {
+            return Some(self.turn);
+        }
         let later = self.behind.range((Bound::Excluded(self.turn), Bound::Unbounded)).next();
         let key = *later.or_else(|| self.behind.first())?;
         self.turn = key;
@@ -63,17 +69,17 @@ impl Watchers {
             self.compacted(store, key);
             return Ok(1);
         }
-        let slice = slice(store, watch, behind, seen, pace)?;
-        watch.behind = slice.behind;
+        let part = read(store, watch, behind, seen, pace)?;
+        watch.behind = part.behind;
         if watch.behind.is_none() {
             let span = watch.span.clone();
             self.behind.remove(&key);
             self.synced.insert(&span, key);
         }
-        if !slice.events.is_empty() {
-            self.send(key, store.revision(), slice.events);
+        if !part.events.is_empty() {
+            self.send(key, store.revision(), part.events);
         }
-        Ok(slice.rows.max(1))
+        Ok(part.rows.max(1))
     }
 
     /// Ends a watch whose next revision is gone. As in etcd the header stays empty.
@@ -92,10 +98,10 @@ impl Watchers {
 }
 
 /// Reads history up to `seen`, or until it is enough.
-fn slice(store: &Store, watch: &Watch, from: Behind, seen: i64, pace: Pace) -> Result<Slice> {
+fn read(store: &Store, watch: &Watch, from: Behind, seen: i64, pace: Pace) -> Result<Part> {
     // Those of the revision that is being read are apart until it ends.
     let Behind { next, mut events } = from;
-    let mut slice = Slice { events: Vec::new(), rows: 0, behind: None };
+    let mut part = Part { events: Vec::new(), rows: 0, behind: None };
     let (mut revision, mut bytes) = (next.main, 0);
     for item in changes(store, &watch.span, next) {
         let (at, row) = item?;
@@ -104,14 +110,14 @@ fn slice(store: &Store, watch: &Watch, from: Behind, seen: i64, pace: Pace) -> R
         }
         if at.main != revision {
             revision = at.main;
-            slice.whole(&mut events);
+            part.whole(&mut events);
         }
-        let full = slice.events.len() >= pace.batch_events || bytes >= pace.batch_bytes;
-        if slice.rows >= pace.step_rows || (full && events.is_empty()) {
-            slice.behind = Some(Behind { next: at, events });
-            return Ok(slice);
+        let full = part.events.len() >= pace.batch_events || bytes >= pace.batch_bytes;
+        if part.rows >= pace.step_rows || (full && events.is_empty()) {
+            part.behind = Some(Behind { next: at, events });
+            return Ok(part);
         }
-        slice.rows += 1;
+        part.rows += 1;
         if !watch.span.contains(&row.key) {
             continue;
         }
@@ -120,8 +126,8 @@ fn slice(store: &Store, watch: &Watch, from: Behind, seen: i64, pace: Pace) -> R
             events.push(event);
         }
     }
-    slice.whole(&mut events);
-    Ok(slice)
+    part.whole(&mut events);
+    Ok(part)
 }
 
 /// The changes from a place on, in order, that a span may hold: one key's revisions are known

@@ -7,6 +7,7 @@ use api::watch::Event;
 
 use super::{Behind, WatchKey, Watchers, event};
 use crate::mark::Revision;
+use crate::span::Span;
 use crate::store::Store;
 
 /// What one watch gets of this round.
@@ -46,7 +47,7 @@ impl Watchers {
             }
         }
         if let Some(rest) = rest {
-            self.all_behind(rest);
+            self.rest_behind(store, rest)?;
         }
         Ok(())
     }
@@ -93,7 +94,25 @@ impl Watchers {
         Ok((batches, None))
     }
 
-    /// A part of what is new is too much, or compacted already: history decides who may go on.
+    /// What is new from here on is too much for now: who may be concerned reads it from history.
+    fn rest_behind(&mut self, store: &Store, first: i64) -> Result<()> {
+        let mut concerned = Vec::new();
+        for (session, state) in &self.sessions {
+            for (id, watch) in &state.watches {
+                let hears = match &watch.span {
+                    _ if watch.behind.is_some() => false,
+                    Span::Key(key) => store.versions(key, first).next().transpose()?.is_some(),
+                    _ => true,
+                };
+                // One that starts later has lost nothing of what it wants.
+                concerned.extend(hears.then_some(((*session, *id), first.max(watch.start))));
+            }
+        }
+        concerned.into_iter().for_each(|(key, next)| self.fall_behind(key, next));
+        Ok(())
+    }
+
+    /// A part of what is new is compacted already: history decides who may go on.
     fn all_behind(&mut self, first: i64) {
         self.synced.clear();
         for (session, state) in &mut self.sessions {

@@ -64,6 +64,11 @@ impl Behind {
     fn at(main: i64) -> Self {
         Self { next: Revision::first(main), events: Vec::new() }
     }
+
+    /// Whether it has gathered a part of a revision.
+    fn is_within(&self) -> bool {
+        !self.events.is_empty()
+    }
 }
 
 /// The watches of one session.
