@@ -169,7 +169,9 @@ impl Node {
     /// Applies what is committed, in order, as far as the slice goes.
     fn apply_committed(&mut self, slice: &mut Slice) -> Result<(), String> {
         while !slice.is_over() {
-            let applying = match self.state.committed.under_way.take() {
+            let under_way = self.state.committed.under_way.take();
+            let resumed = under_way.is_some();
+            let applying = match under_way {
                 Some(applying) => applying,
                 None => {
                     let Some(entry) = self.state.committed.entries.pop_front() else { break };
@@ -183,6 +185,10 @@ impl Node {
                 }
             };
             self.go_on(applying, slice)?;
+            if resumed && self.state.committed.under_way.is_none() {
+                // Between two that take several turns there is one in which memory can be moved.
+                slice.end();
+            }
         }
         Ok(())
     }

@@ -242,6 +242,8 @@ impl Node {
             return;
         }
         self.pass_time(now.max(self.clock.now));
+        // These may come while the host does what a turn gave it, and give nothing new to do.
+        self.clock.rests &= matches!(input, Input::LinkFull { .. } | Input::Room { .. });
         match input {
             Input::Tick => {}
             Input::LinkUp { link, kind } => self.link_up(link, kind),

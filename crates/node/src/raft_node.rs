@@ -378,12 +378,13 @@ impl RaftNode {
         self.raw.has_ready()
     }
 
-    /// Whether some of that is for the log or for peers, and not only to be applied.
+    /// Whether some of that is for the log, for peers or for who reads, and not only to be applied.
     pub(crate) fn has_news(&self) -> bool {
         let raft = &self.raw.raft;
         !raft.msgs.is_empty()
             || !raft.raft_log.unstable_entries().is_empty()
             || raft.raft_log.unstable_snapshot().is_some()
+            || !raft.read_states.is_empty()
     }
 
     /// Takes what raft has decided. If there are records, they make the batch `batch`.

@@ -365,7 +365,9 @@ impl Node {
             }
         }
         // A burst of them must not grow into one batch that the log cannot take.
-        self.run_raft();
+        if let Err(reason) = self.step_raft() {
+            self.halt(reason);
+        }
     }
 }
 
