@@ -116,7 +116,9 @@ export class Host {
   #want(what) {
     if (this.#due[what]) return;
     this.#due[what] = true;
-    this.#turn.port2.postMessage(what);
+    // Node takes many messages of a port before it looks at its sockets.
+    if (globalThis.setImmediate) setImmediate(() => this.#take(what));
+    else this.#turn.port2.postMessage(what);
   }
 
   #take(what) {
