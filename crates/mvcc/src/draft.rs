@@ -66,6 +66,12 @@ impl Run {
         self.layer.len()
     }
 
+    /// Whether it is this very one.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.layer, &other.layer)
+    }
+
     /// Whether it holds none: then only its summary is new.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -89,7 +95,7 @@ impl Run {
 pub(crate) const SLICE_BYTES: usize = 1024 * 1024;
 
 /// A run that is being moved, slice by slice.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Move {
     run: Run,
     rows: usize,

@@ -127,6 +127,11 @@ impl Change {
         })
     }
 
+    /// Rows and marks that were inserted or removed so far.
+    pub(crate) fn changes(&self) -> usize {
+        self.changes
+    }
+
     /// Makes the changes, and this summary. With `safe` they are there after any crash, too, and
     /// the file opens at once then.
     pub(crate) fn commit(mut self, summary: Option<&Summary>, safe: bool) -> Result<(), FileError> {

@@ -22,8 +22,9 @@ use crate::generation::{Change, Generation};
 /// The files of generations are `store-00000001` and so on.
 const KIND: &str = "store";
 
-/// A run is moved in transactions of so many times the steps of others: most runs in one, which
-/// is quickest, and a large one in several, as all of a transaction is written at its end.
+/// A run is moved in transactions of so many times the rows and marks of others: most runs in one,
+/// which is quickest, and one of very many in several, as all of a transaction is written at its
+/// end.
 const MOVES: usize = 4;
 
 /// The file of no content.
@@ -62,6 +63,8 @@ pub struct Keeper<D: Directory> {
     current: Option<Kept>,
     next: Option<Next>,
     work: Option<Work>,
+    /// A move whose first transactions are there: if it finds no room it goes on from here.
+    half: Option<Move>,
     reserve: Option<D::File>,
 }
 
@@ -87,7 +90,6 @@ enum Work {
         moving: Move,
         change: Change,
         to_next: bool,
-        steps: usize,
     },
     Scrub {
         summary: Summary,
@@ -132,8 +134,15 @@ where
         current: Option<u64>,
     ) -> Outcome<(Self, Option<SharedBase>)> {
         let numbers = numbered(&directory, KIND)?;
-        let mut keeper =
-            Self { directory, options, current: None, next: None, work: None, reserve: None };
+        let mut keeper = Self {
+            directory,
+            options,
+            current: None,
+            next: None,
+            work: None,
+            half: None,
+            reserve: None,
+        };
         let mut base = None;
         if let Some(number) = current {
             let name = name_of(KIND, number);
@@ -182,9 +191,7 @@ where
         let fills = work.fills_next();
         let stepped = match work {
             Work::Job(job) => self.start(job),
-            Work::Move { moving, change, to_next, steps } => {
-                self.move_on(moving, change, to_next, steps)
-            }
+            Work::Move { moving, change, to_next } => self.move_on(moving, change, to_next),
             Work::Scrub { summary, change, steps } => self.scrub_on(summary, change, steps),
             Work::Fill { rows, change } => self.fill_on(rows, change),
             Work::Copy { change, steps } => self.copy_on(change, steps),
@@ -213,7 +220,8 @@ where
                     let Some(kept) = self.make(generation)? else { return Ok(self.wait(again)) };
                     self.current = Some(kept);
                 }
-                self.move_to(Move::new(run), false)
+                let half = self.half.take().filter(|half| half.run().is(&run));
+                self.move_to(half.unwrap_or_else(|| Move::new(run)), false)
             }
             Job::Scrub => {
                 let kept = self.current()?;
@@ -282,7 +290,7 @@ where
     fn move_to(&mut self, moving: Move, to_next: bool) -> Outcome<Progress> {
         let kept = self.target(to_next)?;
         let change = kept.generation.change()?;
-        Ok(self.go_on(Work::Move { moving, change, to_next, steps: 0 }))
+        Ok(self.go_on(Work::Move { moving, change, to_next }))
     }
 
     fn move_on(
@@ -290,17 +298,16 @@ where
         mut moving: Move,
         mut change: Change,
         to_next: bool,
-        steps: usize,
     ) -> Outcome<Progress> {
         let rows = self.options.step_rows;
         let done = moving.is_done();
-        if !done && steps < MOVES * self.options.job_steps {
+        if !done && change.changes() < MOVES * self.options.job_steps * rows {
             let moved = change.draft(|draft| moving.step(draft, rows));
             if to_next && moved.is_err() {
                 return self.copy_failed(moved);
             }
             moved?;
-            return Ok(self.go_on(Work::Move { moving, change, to_next, steps: steps + 1 }));
+            return Ok(self.go_on(Work::Move { moving, change, to_next }));
         }
         let kept = self.target(to_next)?;
         let summary = moving.run().summary(&kept.summary);
@@ -312,9 +319,11 @@ where
         }
         committed?;
         if !done {
+            self.half = Some(moving.clone()).filter(|_| !to_next);
             return self.move_to(moving, to_next);
         }
         kept.summary = summary;
+        self.half = None;
         match to_next || self.next.as_ref().is_none_or(|next| next.copy.is_none()) {
             true => self.base(),
             false => self.move_to(Move::new(moving.run().clone()), true),

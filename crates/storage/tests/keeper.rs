@@ -199,6 +199,7 @@ impl World {
                 // Nobody holds the file any more: it is closed.
                 self.store = Store::new();
                 self.keeper = Self::new().keeper;
+                self.one_header_is_enough()?;
                 self.crash(Crash::Keep, *newer)?;
             }
             Act::Crash(crash, newer) => self.crash(*crash, *newer)?,
@@ -274,6 +275,24 @@ impl World {
             },
             Done::Refused(reason) => prop_assert!(false, "{}", reason),
             Done::Ready | Done::Copied { all: false } => {}
+        }
+        Ok(())
+    }
+
+    /// A machine that stopped while the header was written has the one before it.
+    fn one_header_is_enough(&self) -> Result<(), TestCaseError> {
+        let Some(generation) = self.generation else { return Ok(()) };
+        let name = format!("store-{generation:08}");
+        for copy in [100, 8192 + 100] {
+            let directory = MemDirectory::with_files(self.directory.inner().image());
+            directory.file(&name).expect("it is there").flip(copy, 1);
+            let opened = std::panic::catch_unwind(|| {
+                let directory = FaultyDirectory::new(directory, Faults::default());
+                let opened = Keeper::open(directory, OPTIONS, Some(generation));
+                opened.map(|(_, base)| base.map(|base| count_of(&base)))
+            });
+            let count = opened.ok().and_then(Result::ok).flatten();
+            prop_assert!(count >= Some(self.promised), "{:?} of {}", count, self.promised);
         }
         Ok(())
     }
