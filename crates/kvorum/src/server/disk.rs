@@ -26,6 +26,7 @@ use storage::{
     Progress, Room,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::timeout;
 
 use super::flags::ClusterState;
 use super::metrics::Metrics;
@@ -34,6 +35,8 @@ use super::metrics::Metrics;
 const DIR_MODE: u32 = 0o700;
 /// What found no room in the log is tried again after this long.
 const NO_ROOM: Duration = Duration::from_millis(200);
+/// How long an end waits for the disk.
+const CLOSE: Duration = Duration::from_secs(5);
 /// Rows of one step of a job. A thread of its own can take large ones.
 const STEP_ROWS: usize = 10_000;
 const JOB_STEPS: usize = 4;
@@ -175,6 +178,15 @@ impl Disk {
     /// Has a job done.
     pub(crate) fn begin(&self, job: Job) {
         let _ = self.jobs.send(job);
+    }
+
+    /// Waits until the threads have ended and their files are closed, but not for ever: a disk that
+    /// hangs keeps nobody from ending.
+    pub(crate) async fn close(self) {
+        let Self { batches, jobs, mut news, .. } = self;
+        drop((batches, jobs));
+        let ended = async { while news.recv().await.is_some() {} };
+        let _ = timeout(CLOSE, ended).await;
     }
 
     /// The next thing that there is to hear.

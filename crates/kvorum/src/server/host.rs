@@ -140,6 +140,9 @@ impl Host {
     async fn until_end(mut self, mut events: mpsc::Receiver<Event>) -> Result<()> {
         loop {
             if self.drain()? {
+                // The store's file is closed when nobody reads it any more.
+                drop(self.node);
+                self.disk.close().await;
                 return Ok(());
             }
             let wait = Duration::from_millis(self.node.wake_at().saturating_sub(self.now()));
