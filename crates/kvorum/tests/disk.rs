@@ -313,7 +313,8 @@ async fn damage_shows(server: &mut Server, keys: &[String]) -> Option<String> {
             Err(_) => {}
         }
         if server.has_ended() {
-            return Some(server.said()[before..].to_owned());
+            let (_, said) = server.ends();
+            return Some(said[before..].to_owned());
         }
         assert!(since.elapsed() < common::WAIT, "neither: {}", &server.said()[before..]);
         tokio::time::sleep(Duration::from_millis(50)).await;
