@@ -63,7 +63,8 @@ pub struct Keeper<D: Directory> {
     current: Option<Kept>,
     next: Option<Next>,
     work: Option<Work>,
-    /// A move whose first transactions are there: if it finds no room it goes on from here.
+    /// A move whose first transactions are in the current generation: if it finds no room it goes
+    /// on from here, as often as it takes.
     half: Option<Move>,
     reserve: Option<D::File>,
 }
@@ -220,7 +221,7 @@ where
                     let Some(kept) = self.make(generation)? else { return Ok(self.wait(again)) };
                     self.current = Some(kept);
                 }
-                let half = self.half.take().filter(|half| half.run().is(&run));
+                let half = self.half.clone().filter(|half| half.run().is(&run));
                 self.move_to(half.unwrap_or_else(|| Move::new(run)), false)
             }
             Job::Scrub => {
@@ -249,6 +250,8 @@ where
             Job::Switch => {
                 let next = self.next.take().ok_or_else(no_next)?;
                 let old = self.current.replace(next.kept);
+                // What it had moved is in the one that goes.
+                self.half = None;
                 self.remove(old)
             }
             Job::Abandon => {
