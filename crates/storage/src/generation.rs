@@ -194,7 +194,7 @@ impl Change {
 /// What a commit of almost nothing takes beside its changes.
 const BALLAST_BYTES: usize = 64 * 1024;
 const PAGE_BYTES: usize = 4096;
-/// More commits than these do not leave more.
+/// Commits that are counted, at the most: room for more would be too much to ask for.
 const OVERDUE_COMMITS: usize = 1024;
 
 /// A change's tables.
