@@ -53,7 +53,14 @@ impl Node {
         let reachable = self.peers.up();
         let Some(raft) = &mut self.raft else { return };
         raft.set_room(bytes);
-        if news && raft.is_leader() {
+        if !low {
+            return;
+        }
+        if !raft.is_leader() {
+            // Others take writes, and each is appended here: the reserve may not last until a
+            // tick. Who leads refuses them itself.
+            self.tick_space();
+        } else if news {
             // Of no use if the others are no better off; they then keep it.
             raft.hand_over(&reachable);
         }
