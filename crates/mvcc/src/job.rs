@@ -77,7 +77,13 @@ pub enum Done {
     Refused(String),
     /// The next generation has taken over, or is gone.
     Settled,
-    /// There was no room. The current generation is as it was, and the job may be tried again when
-    /// there is; but a next generation that it was to fill is gone.
-    NoSpace(String),
+    /// There was no room. The current generation holds what it held, and the job may be tried again
+    /// when there is; but a next generation that it was to fill is gone.
+    NoSpace {
+        /// What there was no room for, in words.
+        why: String,
+        /// The current generation after it gave up its reserve, which is of use only when nobody
+        /// reads it as it was before.
+        base: Option<SharedBase>,
+    },
 }

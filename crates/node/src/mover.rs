@@ -272,7 +272,12 @@ impl Node {
                 self.mover.next = Next::None;
             }
             (Kind::Abandon, Done::Settled) => self.mover.next = Next::None,
-            (kind, Done::NoSpace(_)) => self.no_space_for(kind),
+            (kind, Done::NoSpace { base, .. }) => {
+                if let Some(base) = base {
+                    self.state.store.rest_on(base);
+                }
+                self.no_space_for(kind);
+            }
             // What came of a peer's snapshot is not what it has to be.
             (_, Done::Refused(_)) => {
                 self.mover.next = Next::None;
@@ -404,5 +409,5 @@ impl Node {
 /// A file is written anew when what is in it would fit into it so many times.
 const AIR: u64 = 4;
 
-/// So many runs may be in memory.
-const BEHIND: usize = 8;
+/// So many runs may be in memory beside the one that is on its way, which may be as large.
+const BEHIND: usize = 3;

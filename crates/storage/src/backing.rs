@@ -39,6 +39,8 @@ pub(crate) struct Gauge {
     /// redb asked for more room than there is. What it writes now must not be committed.
     full: AtomicBool,
     length: AtomicU64,
+    /// So much of it is room for when there is none.
+    reserved: AtomicU64,
     /// Why the file failed last.
     error: Mutex<Option<FileError>>,
 }
@@ -60,6 +62,14 @@ impl Gauge {
 
     pub(crate) fn length(&self) -> u64 {
         self.length.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn reserved(&self) -> u64 {
+        self.reserved.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_reserved(&self, bytes: u64) {
+        self.reserved.store(bytes, Ordering::Relaxed);
     }
 
     /// Why the file failed, if it did.

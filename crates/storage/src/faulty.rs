@@ -119,7 +119,8 @@ impl<D: Directory> FaultyDirectory<D> {
         self.disk.state().faults.capacity = capacity;
     }
 
-    /// The process that has these files open ends: what it still does with them is not done.
+    /// The process that has these files open ends: what it still does with them is not done, and
+    /// it does not see what becomes of them.
     pub fn end(&self) {
         self.disk.state().ended = true;
     }
@@ -170,6 +171,13 @@ impl Disk {
 }
 
 impl State {
+    fn check_running(&self) -> Result<(), FileError> {
+        match self.ended {
+            true => Err(FileError::other("the process has ended (injected)")),
+            false => Ok(()),
+        }
+    }
+
     fn used(&self) -> u64 {
         self.lengths.values().sum()
     }
@@ -179,9 +187,7 @@ impl<F: File> Faulty<F> {
     /// Counts a call that may make the file at least `length` long.
     fn count(&self, length: u64) -> Result<Option<Fault>, FileError> {
         let mut state = self.disk.state();
-        if state.ended {
-            return Err(FileError::other("the process has ended (injected)"));
-        }
+        state.check_running()?;
         let call = state.calls;
         state.calls += 1;
         let old = state.lengths.get(&self.name).copied().unwrap_or_default();
@@ -216,6 +222,7 @@ fn full() -> FileError {
 
 impl<F: File> File for Faulty<F> {
     fn read_at(&self, at: u64, into: &mut [u8]) -> Result<usize, FileError> {
+        self.disk.state().check_running()?;
         self.file.read_at(at, into)
     }
 

@@ -18,8 +18,9 @@ use redb::{
 use crate::backing::{Backing, Gauge};
 use crate::file::{File, FileError};
 use crate::tables::{
-    ABOUT, ABOUT_BALLAST, ABOUT_FORMAT, ABOUT_SUMMARY, FORMAT, Key, MARKS, ROWS, damaged, mark_key,
-    open, open_mark, open_row, row_key, seal, seal_mark,
+    ABOUT, ABOUT_BALLAST, ABOUT_FORMAT, ABOUT_SUMMARY, FORMAT, Key, MARKS, RESERVE,
+    RESERVE_PAGE_BYTES, RESERVE_PAGE_HEAD_BYTES, ROWS, damaged, mark_key, open, open_mark,
+    open_row, row_key, seal, seal_mark,
 };
 
 /// A generation's file, open.
@@ -29,11 +30,17 @@ pub(crate) struct Generation {
     /// Commits since the last safe one. What those took and freed redb notes with the next safe
     /// one.
     loose_commits: Arc<AtomicUsize>,
+    /// So much of the file may be kept in reserve.
+    reserve_bytes: u64,
 }
 
 impl Generation {
     /// Opens a generation, or begins one in an empty file.
-    pub(crate) fn open<F>(file: F, cache_bytes: usize) -> Result<Self, FileError>
+    pub(crate) fn open<F>(
+        file: F,
+        cache_bytes: usize,
+        reserve_bytes: u64,
+    ) -> Result<Self, FileError>
     where
         F: File + Send + Sync + 'static,
     {
@@ -45,7 +52,75 @@ impl Generation {
             return Err(FileError::no_space("there is no room for the store's file"));
         }
         let database = opened.map_err(|error| explain(&gauge, &error.to_string()))?;
-        Ok(Self { database: Arc::new(database), gauge, loose_commits: Arc::default() })
+        let database = Arc::new(database);
+        let generation = Self { database, gauge, loose_commits: Arc::default(), reserve_bytes };
+        generation
+            .find_reserve()
+            .map_err(|error| explain(&generation.gauge, &error.to_string()))?;
+        Ok(generation)
+    }
+
+    fn find_reserve(&self) -> Result<(), redb::Error> {
+        match self.database.begin_read()?.open_table(RESERVE) {
+            Ok(_) => self.gauge.set_reserved(self.reserve_bytes),
+            Err(TableError::TableDoesNotExist(_)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(())
+    }
+
+    /// The size of its file.
+    pub(crate) fn length(&self) -> u64 {
+        self.gauge.length()
+    }
+
+    /// Whether its reserve is in its file.
+    pub(crate) fn has_reserve(&self) -> bool {
+        self.gauge.reserved() > 0
+    }
+
+    /// Takes the reserve, as a whole or not at all.
+    pub(crate) fn take_reserve(&self) -> Result<(), FileError> {
+        if self.has_reserve() {
+            return Ok(());
+        }
+        let bytes = self.reserve_bytes;
+        let other = |error: redb::Error| explain(&self.gauge, &error.to_string());
+        let count = bytes.div_ceil(RESERVE_PAGE_BYTES).clamp(1, u64::from(u8::MAX));
+        let zeros = vec![0; (bytes / count).saturating_sub(RESERVE_PAGE_HEAD_BYTES) as usize];
+        let change = self.change()?;
+        {
+            let table = change.transaction.open_table(RESERVE);
+            let mut table = table.map_err(|error| other(error.into()))?;
+            for number in 0..count as u8 {
+                let insert = table.insert(&[number][..], zeros.as_slice());
+                drop(insert.map_err(|error| other(error.into()))?);
+                change.check_room()?;
+            }
+        }
+        change.commit(None, false)?;
+        self.gauge.set_reserved(bytes);
+        Ok(())
+    }
+
+    /// Gives the reserve up, if it is there. It is free when nobody reads the file as it was
+    /// before, and [`Self::settle`] has noticed that.
+    pub(crate) fn give_up_reserve(&self) -> Result<bool, FileError> {
+        if !self.has_reserve() {
+            return Ok(false);
+        }
+        let change = self.change()?;
+        let deleted = change.transaction.delete_table(RESERVE);
+        deleted.map_err(|error| explain(&self.gauge, &error.to_string()))?;
+        change.commit(None, true)?;
+        self.gauge.set_reserved(0);
+        Ok(true)
+    }
+
+    /// Lets redb find out what nobody reads any more: it does that at the end of a change, so the
+    /// one after it has the room.
+    pub(crate) fn settle(&self) -> Result<(), FileError> {
+        self.change()?.commit(None, true)
     }
 
     /// What it holds; nothing while it is not complete.
@@ -304,7 +379,7 @@ impl Base for View {
     }
 
     fn size(&self) -> u64 {
-        self.gauge.length()
+        self.gauge.length() - self.gauge.reserved()
     }
 
     fn mark(&self, key: &[u8], at: Revision) -> Result<Option<Mark>, Damage> {

@@ -3,7 +3,8 @@
 //! ```text
 //!  DIR/store-00000003     the current generation
 //!  DIR/store-00000004     the next one, while it is being filled
-//!  DIR/reserve            nothing: room for the rest of memory when the disk is full
+//!  DIR/reserve            nothing: room for the rest of memory when the disk is full, until the
+//!                         current generation is large enough to have that in itself
 //! ```
 //!
 //! A host that has threads gives the keeper one of its own and lets it take large steps; one that
@@ -11,7 +12,7 @@
 
 use mvcc::Revision;
 use mvcc::base::{SharedBase, Summary};
-use mvcc::draft::{self, Move};
+use mvcc::draft::{self, Move, Run};
 use mvcc::job::{Done, Job, Source};
 use mvcc::piece::{self, Rows};
 
@@ -27,6 +28,10 @@ const KIND: &str = "store";
 /// end.
 const MOVES: usize = 4;
 
+/// So much larger a file is for rows at the most, about: pages of redb's have powers of two, and
+/// what is overwritten stays until the next change.
+const FILE_PER_ROWS: u64 = 3;
+
 /// The file of no content.
 const RESERVE: &str = "reserve";
 
@@ -41,7 +46,7 @@ pub struct KeeperOptions {
     pub job_steps: usize,
     /// So much of the disk is taken beforehand, and given up for the first job that finds no
     /// room: what is in memory then, and the deletions and compactions that clear the disk, have
-    /// to get to the file first. About three runs; 0 keeps none.
+    /// to get to the file first. 0 keeps none.
     pub reserve_bytes: u64,
 }
 
@@ -67,6 +72,11 @@ pub struct Keeper<D: Directory> {
     /// on from here, as often as it takes.
     half: Option<Move>,
     reserve: Option<D::File>,
+    /// A job found no room, and there is no reserve since then.
+    spent: bool,
+    /// There was no room, and the current generation may not have noticed yet what is free: its
+    /// reserve, or what somebody read until now.
+    short: bool,
 }
 
 /// A generation that is open.
@@ -143,6 +153,8 @@ where
             work: None,
             half: None,
             reserve: None,
+            spent: false,
+            short: false,
         };
         let mut base = None;
         if let Some(number) = current {
@@ -157,7 +169,7 @@ where
             let file = file.ok_or_else(|| {
                 FileError::other(format!("{name}: the host has not opened this file"))
             })?;
-            let generation = Generation::open(file, options.cache_bytes)?;
+            let generation = Generation::open(file, options.cache_bytes, options.reserve_bytes)?;
             let found = generation.base()?.ok_or_else(|| {
                 FileError::other(format!("{name} is not a complete store; replace this member"))
             })?;
@@ -200,14 +212,13 @@ where
         match stepped {
             Err(error) if error.kind == FileErrorKind::NoSpace => {
                 self.work = None;
-                if let Some(reserve) = &self.reserve {
-                    reserve.set_len(0)?;
-                }
+                // A file that is filled gives back all that it took.
+                let base = if fills { None } else { self.give_up_reserve()? };
                 if let Some(next) = self.next.take_if(|_| fills) {
                     // What is in it is not what was counted.
                     self.remove(Some(next.kept))?;
                 }
-                Ok(Progress::Done(Done::NoSpace(error.text)))
+                Ok(Progress::Done(Done::NoSpace { why: error.text, base }))
             }
             stepped => stepped,
         }
@@ -221,10 +232,13 @@ where
                     let Some(kept) = self.make(generation)? else { return Ok(self.wait(again)) };
                     self.current = Some(kept);
                 }
+                self.settle()?;
+                self.reserve_ahead(&run)?;
                 let half = self.half.clone().filter(|half| half.run().is(&run));
                 self.move_to(half.unwrap_or_else(|| Move::new(run)), false)
             }
             Job::Scrub => {
+                self.settle()?;
                 let kept = self.current()?;
                 if !kept.summary.wants_scrub() {
                     return self.base();
@@ -261,6 +275,15 @@ where
         }
     }
 
+    /// After a lack of room: lets the current generation notice what is free by now.
+    fn settle(&mut self) -> Outcome<()> {
+        if self.short {
+            self.current()?.generation.settle()?;
+            self.short = false;
+        }
+        Ok(())
+    }
+
     fn start_next(&mut self, generation: u64, from: Source) -> Outcome<Progress> {
         let Some(kept) = self.make(generation)? else {
             return Ok(self.wait(Job::Begin { generation, from }));
@@ -281,7 +304,8 @@ where
         let name = name_of(KIND, number);
         let Some(file) = self.directory.open(&name)? else { return Ok(None) };
         file.set_len(0)?;
-        match Generation::open(file, self.options.cache_bytes) {
+        let KeeperOptions { cache_bytes, reserve_bytes, .. } = self.options;
+        match Generation::open(file, cache_bytes, reserve_bytes) {
             Ok(generation) => Ok(Some(Kept { number, generation, summary: Summary::empty() })),
             Err(error) => {
                 self.directory.remove(&name)?;
@@ -435,17 +459,79 @@ where
         Progress::Waiting
     }
 
+    /// Before a run is moved.
+    ///
+    /// redb doubles its file when that is full. While that is small the reserve, a file, has room
+    /// for it. Before it is not the reserve has to be inside: later there may be no room for that,
+    /// and then there would be no way out.
+    fn reserve_ahead(&mut self, run: &Run) -> Outcome<()> {
+        if self.spent {
+            return Ok(());
+        }
+        let kept = self.current()?;
+        let rows = run.summary(&kept.summary).bytes - kept.summary.bytes;
+        let length = kept.generation.length() + FILE_PER_ROWS * rows;
+        self.reserve_inside(length)
+    }
+
+    /// Takes the reserve inside of the current generation's file, if that is too large for another
+    /// one when it has this length.
+    fn reserve_inside(&mut self, length: u64) -> Outcome<()> {
+        let wanted = self.options.reserve_bytes;
+        let generation = &self.current()?.generation;
+        if wanted == 0 || length <= wanted || generation.has_reserve() {
+            return Ok(());
+        }
+        generation.take_reserve()?;
+        self.spent = false;
+        self.empty_reserve()
+    }
+
     /// After a job that found room. Whatever else needs it goes first.
     fn keep_reserve(&mut self) -> Outcome<()> {
+        let length = self.current()?.generation.length();
+        match self.reserve_inside(length) {
+            Err(error) if error.kind != FileErrorKind::NoSpace => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        if self.current()?.generation.has_reserve() {
+            return Ok(());
+        }
         let wanted = self.options.reserve_bytes;
-        if self.reserve.is_none() && wanted > 0 {
+        let Some(reserve) = self.reserve()? else { return Ok(()) };
+        if reserve.len()? < wanted {
+            match reserve.set_len(wanted) {
+                Ok(()) => self.spent = false,
+                Err(_) => reserve.set_len(0)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn empty_reserve(&mut self) -> Outcome<()> {
+        self.reserve()?.map_or(Ok(()), |reserve| reserve.set_len(0))
+    }
+
+    /// Makes room where there is none; the current generation, if that has less in it now.
+    fn give_up_reserve(&mut self) -> Outcome<Option<SharedBase>> {
+        self.empty_reserve()?;
+        (self.spent, self.short) = (true, true);
+        let Some(kept) = &self.current else { return Ok(None) };
+        match kept.generation.give_up_reserve() {
+            Ok(true) => kept.generation.base(),
+            Ok(false) => Ok(None),
+            Err(error) if error.kind == FileErrorKind::NoSpace => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The file of no content, if one is kept and the host has opened it. That of the life before
+    /// counts: the first job of this one may be the one that finds no room.
+    fn reserve(&mut self) -> Outcome<Option<&D::File>> {
+        if self.reserve.is_none() && self.options.reserve_bytes > 0 {
             self.reserve = self.directory.open(RESERVE)?;
         }
-        let Some(reserve) = &self.reserve else { return Ok(()) };
-        match reserve.len()? < wanted {
-            true => reserve.set_len(wanted).or_else(|_| reserve.set_len(0)),
-            false => Ok(()),
-        }
+        Ok(self.reserve.as_ref())
     }
 
     fn base(&mut self) -> Outcome<Progress> {

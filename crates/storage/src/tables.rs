@@ -1,4 +1,4 @@
-//! How a generation lies in redb: three tables.
+//! How a generation lies in redb: three tables, and one of no content.
 //!
 //! ```text
 //!  rows     main revision, sub revision    →  row as etcd has it │ CRC-32C
@@ -7,6 +7,8 @@
 //!                  8 bytes        4 bytes          8       8 bytes    of key and both
 //!  about    "format"   →  1
 //!           "summary"  →  mvcc's summary │ CRC-32C; missing while a generation is being filled
+//!  reserve  number     →  zeros, up to a megabyte: room for when there is none
+//!           1 byte
 //! ```
 //!
 //! redb verifies its own checksums only when a file was not closed in order. So each value has
@@ -28,11 +30,17 @@ type Definition = TableDefinition<'static, Key, &'static [u8]>;
 pub(crate) const ROWS: Definition = TableDefinition::new("rows");
 pub(crate) const MARKS: Definition = TableDefinition::new("marks");
 pub(crate) const ABOUT: Definition = TableDefinition::new("about");
+pub(crate) const RESERVE: Definition = TableDefinition::new("reserve");
 
 pub(crate) const ABOUT_FORMAT: &[u8] = b"format";
 pub(crate) const ABOUT_SUMMARY: &[u8] = b"summary";
 /// Inserted and removed again by every change.
 pub(crate) const ABOUT_BALLAST: &[u8] = b"ballast";
+
+/// What one row of the reserve takes at the most, and of that its key and lengths: a page of redb's
+/// is no larger for them.
+pub(crate) const RESERVE_PAGE_BYTES: u64 = 1024 * 1024;
+pub(crate) const RESERVE_PAGE_HEAD_BYTES: u64 = 1024;
 
 const PLACE_BYTES: usize = 12;
 const CHECKSUM_BYTES: usize = 4;

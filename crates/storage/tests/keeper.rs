@@ -16,7 +16,7 @@ type TestDirectory = FaultyDirectory<MemDirectory>;
 
 /// Small: every job takes several steps.
 const OPTIONS: KeeperOptions =
-    KeeperOptions { cache_bytes: 1024 * 1024, step_rows: 3, job_steps: 2, reserve_bytes: 0 };
+    KeeperOptions { cache_bytes: 1024 * 1024, step_rows: 3, job_steps: 2, reserve_bytes: 1 << 20 };
 
 /// As many cases as `PROPTEST_CASES` says (the long form), or as a usual run has time for.
 fn config() -> ProptestConfig {
@@ -63,6 +63,7 @@ enum Act {
 fn acts() -> impl Strategy<Value = Vec<Act>> {
     let write = prop_oneof![
         6 => (0..6_u8, 0..400_usize).prop_map(|(key, bytes)| Write::Put { key, bytes }),
+        2 => (0..6_u8, 100_000..500_000_usize).prop_map(|(key, bytes)| Write::Put { key, bytes }),
         2 => (0..6_u8, 1..4_u8).prop_map(|(key, count)| Write::Delete { key, count }),
         1 => (20..60_u8).prop_map(Write::Burst),
         1 => (0..6_i64).prop_map(|back| Write::Compact { back }),
@@ -77,7 +78,7 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         14 => write.prop_map(Act::Write),
         6 => any::<u8>().prop_map(Act::Begin),
         12 => (1..30_usize).prop_map(Act::Steps),
-        1 => (0..300_000_u64).prop_map(Act::Full),
+        2 => (0..1_500_000_u64).prop_map(Act::Full),
         1 => Just(Act::Mend),
         1 => any::<bool>().prop_map(Act::Close),
         1 => (crash, any::<bool>()).prop_map(|(crash, newer)| Act::Crash(crash, newer)),
@@ -267,12 +268,19 @@ impl World {
                     self.generation = Some(next);
                 }
             }
-            Done::NoSpace(_) => match job {
-                Some(job @ Job::Move { .. }) => self.again = Some(job),
-                Some(Job::Scrub) | None => {}
-                // What was to be filled is gone.
-                Some(_) => self.next = None,
-            },
+            Done::NoSpace { base, .. } => {
+                if let Some(base) = base {
+                    let before = self.store.base().expect("a base").summary();
+                    prop_assert_eq!(base.summary(), before);
+                    self.store.rest_on(base);
+                }
+                match job {
+                    Some(job @ Job::Move { .. }) => self.again = Some(job),
+                    Some(Job::Scrub) | None => {}
+                    // What was to be filled is gone.
+                    Some(_) => self.next = None,
+                }
+            }
             Done::Refused(reason) => prop_assert!(false, "{}", reason),
             Done::Ready | Done::Copied { all: false } => {}
         }
@@ -378,6 +386,53 @@ proptest! {
         let done = run(Job::Finish { summary: Some(summary.clone()) });
         prop_assert_eq!(matches!(done, Done::Refused(_)), summary.bytes > 0);
     }
+}
+
+impl World {
+    /// Begins the job that is drawn and takes steps until nothing is under way; how many.
+    fn complete(&mut self, draw: u8) -> usize {
+        self.act(&Act::Begin(draw)).expect("it begins");
+        let mut steps = 0;
+        while self.under_way.is_some() {
+            self.step().expect("a step");
+            steps += 1;
+        }
+        steps
+    }
+}
+
+/// A move of several transactions finds no room, again and again.
+#[test]
+fn a_move_without_room_goes_on_where_it_was_in_the_generation_where_it_was() {
+    let (burst, mut world) = (Write::Burst(200), World::new());
+    let large = Write::Put { key: 5, bytes: 3_000_000 };
+    for what in [Write::Put { key: 0, bytes: 10 }, burst.clone()] {
+        world.act(&Act::Write(what)).expect("it can be written");
+        world.complete(4);
+    }
+    for what in [burst, large] {
+        world.act(&Act::Write(what)).expect("it can be written");
+    }
+    world.act(&Act::Full(0)).expect("a full disk");
+    // It gives up the reserve, gets to the large value, and then is there at once.
+    let tries = [0; 4].map(|_| world.complete(4));
+    assert!(world.again.is_some(), "there is no room for the large value");
+    assert_eq!(world.promised, 2, "nothing of it has arrived");
+    let longest = tries.into_iter().max().expect("there are some");
+    assert!(tries[3] == tries[2] && tries[2] < longest, "from the front again: {tries:?}");
+
+    // A copy of what has arrived takes over, then there is room: all has to go there.
+    world.act(&Act::Mend).expect("room");
+    world.complete(0);
+    while world.next == Some(Next::Filling(2)) {
+        world.complete(0);
+    }
+    world.complete(0);
+    assert_eq!(world.generation, Some(2), "the copy has taken over");
+    assert!(world.complete(4) > longest, "from the front, as none of it is in the copy");
+    assert_eq!(world.promised, 4, "all has arrived");
+    same(&world.store, &world.twin).expect("the same");
+    world.act(&Act::Crash(Crash::Lose, true)).expect("the same after a crash");
 }
 
 /// Each bit of a small store's file in turn: what is read is right, or it is refused.

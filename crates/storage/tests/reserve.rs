@@ -48,34 +48,87 @@ fn rest(store: &mut Store, done: Done) {
     store.rest_on(base);
 }
 
+/// The first time it may find out that there is no reserve any more.
+fn rest_in_the_end(store: &mut Store, keeper: &mut TestKeeper, job: &Job) {
+    match run(keeper, job.clone()) {
+        Done::NoSpace { base, .. } => {
+            base.into_iter().for_each(|base| store.rest_on(base));
+            rest(store, run(keeper, job.clone()));
+        }
+        done => rest(store, done),
+    }
+}
+
+/// A member that ended on a full disk starts on one.
 #[test]
-fn the_disk_is_cleared_from_the_reserve() {
+fn the_reserve_of_the_life_before_is_given_up() {
     let directory = FaultyDirectory::new(MemDirectory::new(), Faults::default());
     let (mut keeper, _) = Keeper::open(directory.clone(), OPTIONS, None).expect("it is empty");
     let mut store = Store::new();
     let job = fill(&mut store, "a", 100);
     rest(&mut store, run(&mut keeper, job));
+    drop(keeper);
     let reserve = || directory.open("reserve").expect("opens").expect("is there").len();
     assert_eq!(reserve(), Ok(OPTIONS.reserve_bytes));
 
     directory.set_capacity(Some(directory.used()));
+    let opened = Keeper::open(directory.clone(), OPTIONS, Some(1)).expect("it is there");
+    let mut keeper = opened.0;
+    store.rest_on(opened.1.expect("a base"));
     let job = fill(&mut store, "b", 100);
     let full = run(&mut keeper, job.clone());
-    assert!(matches!(full, Done::NoSpace(_)), "{full:?}");
+    assert!(matches!(full, Done::NoSpace { base: None, .. }), "{full:?}");
     assert_eq!(reserve(), Ok(0));
     rest(&mut store, run(&mut keeper, job));
+}
 
-    let delete =
-        DeleteRangeRequest { key: "a".into(), range_end: "c".into(), ..Default::default() };
-    assert_eq!(store.delete_range(&delete).expect("deletes").deleted, 200);
-    store.compact(store.revision()).expect("compacts");
-    let job = freeze(&mut store);
-    rest(&mut store, run(&mut keeper, job));
-    let done = run(&mut keeper, Job::Scrub);
-    rest(&mut store, done);
-    let done = run(&mut keeper, Job::Scrub);
-    rest(&mut store, done);
-    // In what that has freed there is room for as much again.
-    let job = fill(&mut store, "c", 150);
-    rest(&mut store, run(&mut keeper, job));
+/// The store's file grows by doubling, for which the disk has no room long before it is full.
+#[test]
+fn the_disk_is_cleared_from_the_reserve() {
+    for (rounds, ends) in [1, 8, 20, 35].into_iter().flat_map(|n| [(n, false), (n, true)]) {
+        let directory = FaultyDirectory::new(MemDirectory::new(), Faults::default());
+        let (mut keeper, _) = Keeper::open(directory.clone(), OPTIONS, None).expect("it is empty");
+        let mut store = Store::new();
+        for round in 0..rounds {
+            let job = fill(&mut store, &format!("a{round}-"), 100);
+            rest(&mut store, run(&mut keeper, job));
+        }
+        directory.set_capacity(Some(directory.used()));
+        let full = (0..).find_map(|round| {
+            let job = fill(&mut store, &format!("b{round}-"), 100);
+            let done = run(&mut keeper, job.clone());
+            if let Done::NoSpace { base, .. } = done {
+                base.into_iter().for_each(|base| store.rest_on(base));
+                return Some((job, round));
+            }
+            rest(&mut store, done);
+            None
+        });
+        let (job, more) = full.expect("it is never full");
+        if ends {
+            // The next life begins with what this one has left.
+            drop(keeper);
+            let opened = Keeper::open(directory.clone(), OPTIONS, Some(1)).expect("it is there");
+            store.rest_on(opened.1.expect("a base"));
+            keeper = opened.0;
+        }
+        rest_in_the_end(&mut store, &mut keeper, &job);
+
+        let delete =
+            DeleteRangeRequest { key: "a".into(), range_end: "c".into(), ..Default::default() };
+        let deleted = store.delete_range(&delete).expect("deletes").deleted;
+        assert_eq!(deleted, 100 * (rounds + more + 1));
+        store.compact(store.revision()).expect("compacts");
+        let job = freeze(&mut store);
+        rest(&mut store, run(&mut keeper, job));
+        while store.base().expect("a base").summary().wants_scrub() {
+            let done = run(&mut keeper, Job::Scrub);
+            rest(&mut store, done);
+        }
+        // In what that has freed there is room for as much again, and for the reserve.
+        for round in 0..2 {
+            let job = fill(&mut store, &format!("c{round}-"), 75);
+            rest(&mut store, run(&mut keeper, job));
+        }
+    }
 }

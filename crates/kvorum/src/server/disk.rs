@@ -40,8 +40,8 @@ const CLOSE: Duration = Duration::from_secs(5);
 /// Rows of one step of a job. A thread of its own can take large ones.
 const STEP_ROWS: usize = 10_000;
 const JOB_STEPS: usize = 4;
-/// Three times what the node keeps in memory.
-const RESERVE_BYTES: u64 = 3 * Pace::NATIVE.run_bytes as u64;
+/// What the node keeps in memory at the most, and a third of that, as redb's pages have air.
+const RESERVE_BYTES: u64 = 8 * Pace::NATIVE.run_bytes as u64;
 
 /// Opens a member's directory. Makes it when it is missing and a new cluster is wanted.
 pub(crate) fn open<D>(
@@ -98,7 +98,7 @@ where
     D: Directory + Clone,
     D::File: Send + Sync + 'static,
 {
-    let log = LogOptions::new(log_id);
+    let log = LogOptions { reserve: storage::LOG_RESERVE_BYTES, ..LogOptions::new(log_id) };
     let keeper = KeeperOptions {
         cache_bytes,
         step_rows: STEP_ROWS,

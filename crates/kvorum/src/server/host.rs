@@ -176,7 +176,7 @@ impl Host {
                 self.handle(Input::Room { bytes, low });
             }
             News::Done(done) => {
-                if let Done::NoSpace(why) = &done {
+                if let Done::NoSpace { why, .. } = &done {
                     tracing::warn!("no room for the store: {why}. {ROOM}");
                 }
                 self.handle(Input::Done(done));
