@@ -16,9 +16,9 @@ use tonic::{Code, Status};
 
 const NO_SPACE: &str = "etcdserver: mvcc: database space exceeded";
 
-/// Puts values of 100 kB until there is no room; how many were acknowledged, and the error.
-async fn put_until_refused(server: &Server, prefix: &str) -> (usize, Status) {
-    let (mut kv, value) = (server.kv(), "v".repeat(100_000));
+/// Puts values of so many bytes until there is no room; how many were acknowledged, and the error.
+async fn put_until_refused(server: &Server, prefix: &str, bytes: usize) -> (usize, Status) {
+    let (mut kv, value) = (server.kv(), "v".repeat(bytes));
     for n in 0.. {
         if let Err(error) = kv.put(put(&format!("{prefix}{n:04}"), &value)).await {
             return (n, error);
@@ -73,7 +73,7 @@ async fn a_full_disk_is_told_and_cleared_by_its_operator() {
     server.start();
     server.ready().await;
     server.kv().put(put("first", "1")).await.expect("puts");
-    let (acknowledged, error) = put_until_refused(&server, "k").await;
+    let (acknowledged, error) = put_until_refused(&server, "k", 100_000).await;
     assert!(acknowledged > 100, "only {acknowledged}: {error}");
     assert_eq!((error.code(), error.message()), (Code::ResourceExhausted, NO_SPACE));
     let since = Instant::now();
@@ -119,6 +119,13 @@ async fn a_full_disk_is_told_and_cleared_by_its_operator() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn where_one_members_disk_is_full_the_others_lose_nothing() {
+    // Of large ones few are too many before the alarm is there.
+    for bytes in [100_000, 1_000_000] {
+        fill_one_disk(bytes).await;
+    }
+}
+
+async fn fill_one_disk(bytes: usize) {
     let Some(mount) = Mount::of(48) else { return };
     let mut servers = members(&["a", "b", "c"]);
     let full = mount.holds(servers.remove(0));
@@ -130,7 +137,7 @@ async fn where_one_members_disk_is_full_the_others_lose_nothing() {
     let load = Load::start(&servers, 4);
     load.more(200).await;
     mount.fill();
-    put_until_refused(&servers[1], "k").await;
+    put_until_refused(&servers[1], "k", bytes).await;
     let keys = load.stop().await;
     for server in &servers {
         let error = server.kv().put(put("more", "1")).await.expect_err("the alarm is raised");
