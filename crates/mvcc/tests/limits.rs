@@ -76,6 +76,38 @@ fn a_change_for_many_watches_is_told_in_slices() {
     assert_eq!(told, 100);
 }
 
+/// A change of very many keys is looked through once, not by each watch that it does not concern.
+#[test]
+fn a_large_change_is_no_work_for_those_whom_it_does_not_concern() {
+    let (watches, keys) = (500, 1000);
+    let mut store = Store::new();
+    for n in 0..keys {
+        store.put(&put(&format!("load/{n}"))).unwrap();
+    }
+    let mut watchers = Watchers::with_pace(&store, 10, 100);
+    for session in 0..watches {
+        let (key, range_end) = (format!("app/{session}/").into(), format!("app/{session}0").into());
+        let create = WatchCreateRequest { key, range_end, ..Default::default() };
+        watchers.request(&store, session, &WatchRequest::Create(create)).unwrap();
+    }
+    assert_eq!(watchers.step(&store).unwrap().messages.len(), watches as usize);
+    let (key, range_end) = ("load/".into(), "load0".into());
+    let delete = DeleteRangeRequest { key, range_end, ..Default::default() };
+    assert_eq!(store.delete_range(&delete).unwrap().deleted, keys);
+    store.put(&put("app/7/")).unwrap();
+    let (mut steps, mut told) = (1, 0);
+    loop {
+        let step = watchers.step(&store).unwrap();
+        told += step.messages.len();
+        if !step.more {
+            break;
+        }
+        steps += 1;
+    }
+    assert_eq!(told, 1);
+    assert!(steps < 20, "{steps} steps for ten slices of keys");
+}
+
 /// Transactions nest as deep as their operations allow. That depth must fit any stack.
 #[test]
 fn the_deepest_transaction() {

@@ -7,7 +7,6 @@ use api::watch::Event;
 
 use super::{Behind, WatchKey, Watchers, event};
 use crate::mark::Revision;
-use crate::span::Span;
 use crate::store::Store;
 
 /// What one watch gets of this round.
@@ -30,7 +29,7 @@ impl Watchers {
         }
         let first = self.seen + 1;
         self.seen = store.revision();
-        if self.synced.is_empty() {
+        if self.rest.is_some() || self.synced.is_empty() {
             return Ok(());
         }
         if first < store.compact_revision() {
@@ -46,9 +45,7 @@ impl Watchers {
                 self.fall_behind(key, next);
             }
         }
-        if let Some(rest) = rest {
-            self.rest_behind(store, rest)?;
-        }
+        self.rest = rest.map(Revision::first);
         Ok(())
     }
 
@@ -94,21 +91,29 @@ impl Watchers {
         Ok((batches, None))
     }
 
-    /// What is new from here on is too much for now: who may be concerned reads it from history.
-    fn rest_behind(&mut self, store: &Store, first: i64) -> Result<()> {
-        let mut concerned = Vec::new();
-        for (session, state) in &self.sessions {
-            for (id, watch) in &state.watches {
-                let hears = match &watch.span {
-                    _ if watch.behind.is_some() => false,
-                    Span::Key(key) => store.versions(key, first).next().transpose()?.is_some(),
-                    _ => true,
-                };
-                // One that starts later has lost nothing of what it wants.
-                concerned.extend(hears.then_some(((*session, *id), first.max(watch.start))));
+    /// Looks through a slice of what is new and too much for now: whom it concerns reads it from
+    /// history.
+    pub(super) fn look_through(&mut self, store: &Store) -> Result<()> {
+        let Some(from) = self.rest.take() else { return Ok(()) };
+        if from.main < store.compact_revision() {
+            self.all_behind(from.main);
+            return Ok(());
+        }
+        let mut looks = 0;
+        for item in store.rows(from, self.seen) {
+            let (at, row) = item?;
+            if looks >= self.pace.live_events {
+                self.rest = Some(at);
+                break;
+            }
+            let concerned: Vec<WatchKey> = self.synced.matching(&row.key).collect();
+            looks += 1 + concerned.len();
+            for key in concerned {
+                if self.watch(key).is_some_and(|watch| watch.start <= at.main) {
+                    self.fall_behind(key, at.main);
+                }
             }
         }
-        concerned.into_iter().for_each(|(key, next)| self.fall_behind(key, next));
         Ok(())
     }
 

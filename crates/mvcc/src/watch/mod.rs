@@ -123,8 +123,11 @@ pub struct Watchers {
     behind: BTreeSet<WatchKey>,
     /// Whose turn it is among `behind`.
     turn: WatchKey,
-    /// Synced watches were told everything up to this revision.
+    /// Synced watches were told everything up to this revision, or to `rest`.
     seen: i64,
+    /// From here on there was too much to tell it at once. It is looked through first: only whom it
+    /// concerns falls behind. Nobody becomes synced meanwhile.
+    rest: Option<Revision>,
     pace: Pace,
     out: Vec<(u64, WatchResponse)>,
 }
@@ -139,6 +142,7 @@ impl Watchers {
             behind: BTreeSet::new(),
             turn: (0, i64::MIN),
             seen: store.revision(),
+            rest: None,
             pace: PACE,
             out: Vec::new(),
         }
@@ -192,10 +196,11 @@ impl Watchers {
     /// how far they are. The caller decides how often (etcd: every ten minutes).
     pub fn notify_progress(&mut self, store: &Store) -> Result<()> {
         self.changed(store)?;
-        let revision = store.revision();
+        let (revision, told) = (store.revision(), self.rest.is_none());
         for (session, state) in &mut self.sessions {
             for (id, watch) in &mut state.watches {
-                let due = watch.progress_notify
+                let due = told
+                    && watch.progress_notify
                     && watch.quiet
                     && watch.behind.is_none()
                     && watch.start <= revision;
@@ -220,8 +225,12 @@ impl Watchers {
     /// As all methods that read history: if what the store rests on is damaged.
     pub fn step(&mut self, store: &Store) -> Result<Step> {
         self.changed(store)?;
-        self.catch_up(store)?;
-        Ok(Step { messages: std::mem::take(&mut self.out), more: !self.behind.is_empty() })
+        match self.rest {
+            Some(_) => self.look_through(store)?,
+            None => self.catch_up(store)?,
+        }
+        let more = !self.behind.is_empty() || self.rest.is_some();
+        Ok(Step { messages: std::mem::take(&mut self.out), more })
     }
 
     /// Hands out the answers that are ready, without a step of any watch.

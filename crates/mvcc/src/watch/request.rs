@@ -57,7 +57,13 @@ impl Watchers {
         }
 
         let start = request.start_revision;
-        let behind = (start != 0 && start <= store.revision()).then(|| Behind::at(start));
+        let new = store.revision() + 1;
+        let behind = match start {
+            // What came before it is still being looked through.
+            0 if self.rest.is_some() => Some(Behind::at(new)),
+            0 => None,
+            start => (start < new || self.rest.is_some()).then(|| Behind::at(start)),
+        };
         let key = (session, id);
         match behind {
             None => self.synced.insert(&span, key),
@@ -94,7 +100,7 @@ impl Watchers {
     fn progress(&mut self, store: &Store, session: u64) {
         let Some(state) = self.sessions.get(&session) else { return };
         let done = |watch: &Watch| watch.behind.is_none() && watch.start <= store.revision();
-        if !state.watches.is_empty() && state.watches.values().all(done) {
+        if self.rest.is_none() && !state.watches.is_empty() && state.watches.values().all(done) {
             let progress = WatchResponse { watch_id: NO_WATCH, ..WatchResponse::default() };
             self.answer(store, session, progress);
         }
