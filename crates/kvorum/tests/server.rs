@@ -261,7 +261,7 @@ async fn wrong_places_are_refused() {
 async fn a_log_that_cannot_be_written_ends_the_member() {
     let mut server = members(&["default"]).remove(0);
     // Room for what is written ahead at the start, and not for twice that.
-    server.file_blocks = Some(6000);
+    server.file_blocks = Some(12_000);
     server.start();
     server.ready().await;
     let mut kv = server.kv();
