@@ -91,9 +91,9 @@ pub trait Base: Debug + Send + Sync {
     /// If what is kept cannot be read.
     fn mark(&self, key: &[u8], at: Revision) -> Result<Option<Mark>, Damage>;
 
-    /// The keys of a span that have a version at or before a place, in order, each with the
-    /// newest.
-    fn marks(&self, span: &Span, at: Revision) -> Items<'_, (Bytes, Mark)>;
+    /// The keys of a span, in order, each with its newest version at or before a place. One that
+    /// has none is there without: who looks for others can count what it passes.
+    fn marks(&self, span: &Span, at: Revision) -> Items<'_, (Bytes, Option<Mark>)>;
 
     /// The versions of a key from a place on, in order.
     fn versions(&self, key: &[u8], from: Revision) -> Items<'_, Mark>;

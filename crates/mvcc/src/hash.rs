@@ -1,11 +1,12 @@
 //! One number for all rows, to see if two members hold the same.
 
-use api::kv::{KeyValue, RangeRequest};
+use api::kv::KeyValue;
 use api::{Bytes, Error, Result};
 
-use crate::draft::SLICE_BYTES;
 use crate::encode;
 use crate::mark::{Mark, Revision, is_tombstone};
+use crate::slice::Slice;
+use crate::span::Span;
 use crate::store::Store;
 
 /// The hash of a store. Comparable only with one of equal revisions.
@@ -27,8 +28,11 @@ pub struct Hashing {
     /// The hash of the rows before `next`.
     hash: Hash,
     next: Revision,
-    /// The revision at whose state the versions count that are not above the compact revision.
-    state: i64,
+    /// The revision at whose state the versions count that are not above the compact revision, once
+    /// that is known.
+    state: Option<i64>,
+    /// Where no key is looked for yet that exists at the revision.
+    left: Span,
 }
 
 impl Hashing {
@@ -42,31 +46,33 @@ impl Hashing {
         if revision > store.revision {
             return Err(Error::FutureRev);
         }
-        let state = if store.has_key_at(revision)? { revision } else { compact_revision };
         let hash = Hash { hash: crc32c::crc32c(b"key"), revision, compact_revision };
-        Ok(Self { asked, hash, next: Revision::first(0), state })
+        // All keys.
+        let left = Span::new(&Bytes::from_static(&[0]), &Bytes::from_static(&[0]));
+        Ok(Self { asked, hash, next: Revision::first(0), state: None, left })
     }
 
-    /// Takes up to `rows` rows more in. The hash, once there are no more.
+    /// Goes on as far as the slice goes. The hash, once there are no more rows.
     ///
     /// # Errors
     /// [`Error::Compacted`] if the revision was compacted meanwhile. Other compactions make it
     /// begin again.
-    pub fn step(&mut self, store: &Store, rows: usize) -> Result<Option<Hash>> {
+    pub fn step(&mut self, store: &Store, slice: &mut Slice) -> Result<Option<Hash>> {
         if store.compact_revision != self.hash.compact_revision {
             *self = Self::new(store, self.asked)?;
         }
+        let Some(state) = self.state(store, slice)? else { return Ok(None) };
         let Hash { hash, revision, compact_revision } = &mut self.hash;
-        let (mut seen, mut size, mut bytes) = (0, 0, Vec::new());
+        let mut bytes = Vec::new();
         for item in store.rows(self.next, *revision) {
             let (at, row) = item?;
-            if seen >= rows || size >= SLICE_BYTES {
+            if slice.is_over() {
                 self.next = at;
                 return Ok(None);
             }
-            (seen, size) = (seen + 1, size + row.value.len());
+            slice.take(row.value.len());
             let mark = Mark::of(at, &row);
-            if at.main <= *compact_revision && !store.counts(mark, &row, self.state)? {
+            if at.main <= *compact_revision && !store.counts(mark, &row, state)? {
                 continue;
             }
             bytes.clear();
@@ -76,6 +82,29 @@ impl Hashing {
         }
         Ok(Some(self.hash))
     }
+
+    /// The revision whose state counts: the one that is hashed, if a key exists at it.
+    fn state(&mut self, store: &Store, slice: &mut Slice) -> Result<Option<i64>> {
+        if self.state.is_none() {
+            let Hash { revision, compact_revision, .. } = self.hash;
+            let mut state = compact_revision;
+            let left = self.left.clone();
+            for item in store.keys(&left, revision) {
+                let (key, mark) = item?;
+                if slice.is_over() {
+                    self.left = left.from(key);
+                    return Ok(None);
+                }
+                slice.take(0);
+                if mark.is_some() {
+                    state = revision;
+                    break;
+                }
+            }
+            self.state = Some(state);
+        }
+        Ok(self.state)
+    }
 }
 
 impl Store {
@@ -83,7 +112,7 @@ impl Store {
     pub fn hash(&self, revision: i64) -> Result<Hash> {
         let mut hashing = Hashing::new(self, revision)?;
         loop {
-            if let Some(hash) = hashing.step(self, usize::MAX)? {
+            if let Some(hash) = hashing.step(self, &mut Slice::whole())? {
                 return Ok(hash);
             }
         }
@@ -100,12 +129,5 @@ impl Store {
         }
         let newest = self.mark(&row.key, state)?;
         Ok(newest.is_some_and(|newest| newest.at == mark.at))
-    }
-
-    fn has_key_at(&self, revision: i64) -> Result<bool> {
-        // All keys.
-        let (key, range_end) = (Bytes::from_static(&[0]), Bytes::from_static(&[0]));
-        let first = RangeRequest { key, range_end, revision, limit: 1, ..RangeRequest::default() };
-        Ok(!self.range(&RangeRequest { keys_only: true, ..first })?.kvs.is_empty())
     }
 }

@@ -91,7 +91,7 @@ impl Store {
 
 /// The newest versions of keys, of three parts in the order of keys.
 struct Parts<'a, M: Iterator, R: Iterator> {
-    base: Peekable<Items<'a, (Bytes, Mark)>>,
+    base: Peekable<Items<'a, (Bytes, Option<Mark>)>>,
     moving: Option<Peekable<M>>,
     recent: Peekable<R>,
 }
@@ -107,16 +107,14 @@ where
         let below = match self.base.peek() {
             None => None,
             Some(Ok((key, _))) => Some(key.clone()),
-            Some(Err(_)) => {
-                return self.base.next().map(|item| Ok(item.map(|(k, m)| (k, Some(m)))?));
-            }
+            Some(Err(_)) => return self.base.next().map(|item| Ok(item?)),
         };
         let moving = self.moving.as_mut().and_then(|moving| moving.peek()).map(|item| item.0);
         let recent = self.recent.peek().map(|item| item.0);
         let first = [recent, moving, below.as_ref()].into_iter().flatten().min()?.clone();
         // All of this key are taken; the topmost counts.
         let below = self.base.next_if(|item| item.as_ref().is_ok_and(|(key, _)| *key == first));
-        let below = below.and_then(Result::ok).map(|(_, mark)| mark);
+        let below = below.and_then(Result::ok).and_then(|(_, mark)| mark);
         let moving = self.moving.as_mut().and_then(|part| part.next_if(|(key, _)| **key == first));
         let recent = self.recent.next_if(|(key, _)| **key == first);
         let above = [recent, moving].into_iter().flatten().find_map(|(_, mark)| mark);

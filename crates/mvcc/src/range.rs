@@ -57,16 +57,16 @@ impl Reading {
         Ok(Self { request, at, current, span, fetch, kvs: Vec::new(), count: 0 })
     }
 
-    /// Looks at up to `keys` keys more. The answer, once there are no more.
+    /// Goes on as far as the slice goes. The answer, once there are no more keys.
     ///
     /// # Errors
     /// [`Error::Compacted`] if the revision that the request names was compacted meanwhile. One
     /// that names none begins again.
-    pub fn step(&mut self, store: &Store, keys: usize) -> Result<Option<RangeResponse>> {
+    pub fn step(&mut self, store: &Store, slice: &mut Slice) -> Result<Option<RangeResponse>> {
         if self.is_compacted(store) {
             *self = Self::new(store, self.request.clone())?;
         }
-        Ok(self.read_on(store, &mut Slice::new(keys))?.then(|| self.finish()))
+        Ok(self.read_on(store, slice)?.then(|| self.finish()))
     }
 
     /// Whether what it shows may be gone by now.

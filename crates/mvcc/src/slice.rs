@@ -33,6 +33,11 @@ impl Slice {
         self.keys = 0;
     }
 
+    /// So much was done that is as much work as so many keys.
+    pub fn take_keys(&mut self, keys: usize) {
+        self.keys = self.keys.saturating_sub(keys);
+    }
+
     /// One key was looked at, found or not, and so many bytes of it.
     pub fn take(&mut self, bytes: usize) {
         self.keys = self.keys.saturating_sub(1);

@@ -98,6 +98,7 @@ impl Txn {
             }
             match self.steps.pop_front() {
                 Some(Step::Open { succeeded }) => {
+                    slice.take(0);
                     self.open.push(TxnResponse { succeeded, ..TxnResponse::default() });
                 }
                 Some(Step::Range(range)) => {
@@ -110,6 +111,7 @@ impl Txn {
                     if self.open.is_empty() {
                         return Ok(Next::Nothing(closed));
                     }
+                    slice.take(0);
                     self.answer(ResponseOp::Txn(closed));
                 }
             }
@@ -147,6 +149,7 @@ impl Txn {
                 Step::Open { succeeded }
             }
             Todo::Check(RequestOp::Txn(txn)) => {
+                slice.take(0);
                 self.todo.push(Todo::Decide(Guards::new(txn)));
                 return Ok(None);
             }
@@ -155,13 +158,14 @@ impl Txn {
                 Step::Range(range)
             }
             Todo::Check(RequestOp::Put(put)) => {
-                slice.take(0);
                 check_put(store, &put)?;
                 Step::Put(put)
             }
             Todo::Check(RequestOp::DeleteRange(delete)) => Step::DeleteRange(delete),
             Todo::Close => Step::Close,
         };
+        // Whatever it is, there may be many of them.
+        slice.take(0);
         self.steps.push_back(step);
         Ok(None)
     }
@@ -233,6 +237,11 @@ impl Guards {
                 return Ok(Some(false));
             }
             self.next += 1;
+            // To find no key is work, too.
+            slice.take(0);
+            if slice.is_over() {
+                return Ok(None);
+            }
         }
         Ok(Some(true))
     }
@@ -273,19 +282,19 @@ impl TxnReading {
         Self { txn: Txn::new(store.revision, request.clone()), request }
     }
 
-    /// Looks at up to `keys` keys more. The answer, once there are no more.
+    /// Goes on as far as the slice goes. The answer, once there are no more keys.
     ///
     /// # Errors
     /// Those of [`Store::txn`]; [`Error::Compacted`] if a revision that the request names, and
     /// that is not read yet, was compacted meanwhile (if the one at which it began was, all of it
     /// begins again); and [`Error::Invalid`] for a transaction that does not
     /// [only read](crate::check::is_read_only).
-    pub fn step(&mut self, store: &Store, keys: usize) -> Result<Option<TxnResponse>> {
+    pub fn step(&mut self, store: &Store, slice: &mut Slice) -> Result<Option<TxnResponse>> {
         if self.txn.is_compacted(store) {
             *self = Self::new(store, self.request.clone());
         }
         let at = self.txn.at;
-        match self.txn.go_on(store, at, &mut Slice::new(keys))? {
+        match self.txn.go_on(store, at, slice)? {
             Next::Slice => Ok(None),
             Next::Nothing(response) => Ok(Some(TxnResponse { header: header(at), ..response })),
             Next::Put(_) | Next::DeleteRange(_) => {

@@ -147,6 +147,8 @@ impl Deletion {
             self.span = left;
             return Ok(None);
         }
+        // To find no key is work, too.
+        slice.take(0);
         self.response.header = header(store.current());
         Ok(Some(std::mem::take(&mut self.response)))
     }

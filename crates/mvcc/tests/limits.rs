@@ -5,7 +5,7 @@ use api::limits;
 use api::session::Request;
 use api::watch::{WatchCreateRequest, WatchRequest, WatchResponse};
 use api::{Bytes, Error};
-use kvorum_mvcc::{Store, Watchers, check};
+use kvorum_mvcc::{Slice, Store, Watchers, Writing, check};
 
 fn put(key: &str) -> PutRequest {
     PutRequest { key: Bytes::copy_from_slice(key.as_bytes()), ..PutRequest::default() }
@@ -106,6 +106,99 @@ fn a_large_change_is_no_work_for_those_whom_it_does_not_concern() {
     }
     assert_eq!(told, 1);
     assert!(steps < 20, "{steps} steps for ten slices of keys");
+}
+
+fn watch(watchers: &mut Watchers, store: &Store, session: u64, start_revision: i64) {
+    let (key, range_end) = (Bytes::from_static(b"load/"), Bytes::from_static(b"load0"));
+    let create = WatchCreateRequest { key, range_end, start_revision, ..Default::default() };
+    watchers.request(store, session, &WatchRequest::Create(create)).unwrap();
+    assert_eq!(watchers.step(store).unwrap().messages.len(), 1);
+}
+
+/// Takes steps until nobody is behind; the most events of a step, and all of them.
+fn most_events(
+    watchers: &mut Watchers,
+    store: &Store,
+    of: fn(&WatchResponse) -> usize,
+) -> [usize; 2] {
+    let (mut most, mut all) = (0, 0);
+    loop {
+        let step = watchers.step(store).unwrap();
+        let events: usize = step.messages.iter().map(|(_, response)| of(response)).sum();
+        (most, all) = (events.max(most), all + events);
+        if !step.more {
+            return [most, all];
+        }
+    }
+}
+
+/// What a change of many keys means for many watches is told to one after the other.
+#[test]
+fn a_large_change_for_many_watches_is_told_in_slices() {
+    let (watches, keys) = (50, 90);
+    let mut store = Store::new();
+    for n in 0..keys {
+        store.put(&put(&format!("load/{n}"))).unwrap();
+    }
+    let mut watchers = Watchers::with_pace(&store, 10, 100);
+    for session in 0..watches {
+        watch(&mut watchers, &store, session, 0);
+    }
+    let (key, range_end) = ("load/".into(), "load0".into());
+    store.delete_range(&DeleteRangeRequest { key, range_end, ..Default::default() }).unwrap();
+    let [most, all] = most_events(&mut watchers, &store, |response| response.events.len());
+    assert_eq!(all, watches as usize * keys);
+    assert!(most <= 2 * keys, "{most} events in a step");
+}
+
+/// Many watches that read the past together read no more at once than one.
+#[test]
+fn the_past_is_read_in_slices_of_bytes() {
+    const VALUE: usize = 100_000;
+    let mut store = Store::new();
+    for n in 0..10 {
+        let (key, value) = (format!("load/{n}").into(), vec![7; VALUE].into());
+        store.put(&PutRequest { key, value, ..PutRequest::default() }).unwrap();
+    }
+    let mut watchers = Watchers::new(&store);
+    for session in 0..20 {
+        watchers.hold(session, true);
+        watch(&mut watchers, &store, session, 2);
+    }
+    (0..20).for_each(|session| watchers.hold(session, false));
+    let bytes = |response: &WatchResponse| {
+        response.events.iter().map(|event| event.kv.value.len()).sum::<usize>()
+    };
+    let [most, all] = most_events(&mut watchers, &store, bytes);
+    assert_eq!(all, 20 * 10 * VALUE);
+    assert!(most <= 1024 * 1024 + VALUE, "{most} bytes in a step");
+}
+
+/// To find nothing is work, too.
+#[test]
+fn what_finds_no_key_is_done_in_slices() {
+    let absent = |n: usize| Bytes::from(format!("absent/{n}"));
+    let compare = |n| api::kv::Compare {
+        result: api::kv::CompareResult::Equal,
+        target: CompareTarget::Version(0),
+        key: absent(n),
+        range_end: Bytes::new(),
+    };
+    let delete = |n| {
+        let (key, range_end) = (absent(n), Bytes::new());
+        RequestOp::DeleteRange(DeleteRangeRequest { key, range_end, prev_kv: false })
+    };
+    let compares = TxnRequest { compare: (0..100).map(compare).collect(), ..Default::default() };
+    let deletes = TxnRequest { success: (0..100).map(delete).collect(), ..Default::default() };
+    for txn in [compares, deletes] {
+        let mut store = Store::new();
+        let mut writing = Writing::txn(&store, txn);
+        let mut steps = 1;
+        while writing.step(&mut store, &mut Slice::new(10)).unwrap().is_none() {
+            steps += 1;
+        }
+        assert!(steps >= 10, "{steps} steps");
+    }
 }
 
 /// Transactions nest as deep as their operations allow. That depth must fit any stack.

@@ -174,6 +174,10 @@ impl Node {
             let applying = match under_way {
                 Some(applying) => applying,
                 None => {
+                    if self.must_wait() {
+                        slice.end();
+                        break;
+                    }
                     let Some(entry) = self.state.committed.entries.pop_front() else { break };
                     slice.take(0);
                     let Some(applying) = self.begin(&entry)? else {
@@ -191,6 +195,16 @@ impl Node {
             }
         }
         Ok(())
+    }
+
+    /// Whether the next entry is a compaction, of what watches are still looked for that it
+    /// concerns. They would end, all of them.
+    fn must_wait(&self) -> bool {
+        let State { watchers, committed, .. } = &self.state;
+        let compacts = |entry: &Entry| {
+            Command::decode(&entry.data).is_ok_and(|command| matches!(command.op, Op::Compact(_)))
+        };
+        watchers.is_looking() && committed.entries.front().is_some_and(compacts)
     }
 
     /// Begins with a committed entry, if there is something to do.
@@ -236,7 +250,8 @@ impl Node {
         if let Err(Error::Damaged(damage)) = result {
             return Err(damage);
         }
-        self.state.watchers.changed(&self.state.store).map_err(|error| error.to_string())?;
+        let told = self.state.watchers.changed(&self.state.store);
+        slice.take_keys(told.map_err(|error| error.to_string())?);
         self.clock.watches_wait |= !self.state.watchers.is_empty();
         let caller = self.caller_of(id);
         self.passed(place);

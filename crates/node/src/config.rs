@@ -78,6 +78,8 @@ pub struct Pace {
     pub read_keys: usize,
     /// Entries that are applied, and keys that they look at, before others go on.
     pub apply_entries: usize,
+    /// Rows that watches are told of, or read on in, before others go on.
+    pub watch_rows: usize,
 }
 
 impl Pace {
@@ -92,6 +94,7 @@ impl Pace {
         quota_bytes: 2 * 1024 * 1024 * 1024,
         read_keys: 5000,
         apply_entries: 5000,
+        watch_rows: 10_000,
     };
 
     /// For a Worker, which does everything in one thread.
@@ -105,6 +108,7 @@ impl Pace {
         quota_bytes: 2 * 1024 * 1024 * 1024,
         read_keys: 1000,
         apply_entries: 1000,
+        watch_rows: 10_000,
     };
 }
 

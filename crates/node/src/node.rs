@@ -208,7 +208,7 @@ impl Node {
             applied: moved.index,
             committed: Committed::default(),
             moved,
-            watchers: Watchers::new(&store),
+            watchers: Watchers::new(&store).in_slices(config.pace.watch_rows),
             store,
             sessions: Sessions::default(),
             proposals: Proposals::default(),

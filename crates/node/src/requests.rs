@@ -8,7 +8,7 @@ use api::maintenance::HashKvResponse;
 use api::session::{ClientMessage, Request, Response, ServerMessage};
 use api::watch::WatchRequest;
 use api::{ETCD_VERSION, Error, Result};
-use mvcc::{Hash, Hashing, Reading, TxnReading, check};
+use mvcc::{Hash, Hashing, Reading, Slice, TxnReading, check};
 
 use crate::broken::{Broken, is};
 use crate::command::{Command, Op};
@@ -115,7 +115,7 @@ impl Node {
                 self.read(caller, Request::MemberList(list), serializable, deadline)?;
             }
             Request::Range(range) => self.read(caller, Request::Range(range), false, deadline)?,
-            Request::Status => self.answer_read(caller, &Request::Status),
+            Request::Status => self.answer(caller, Ok(Response::Status(self.status()))),
             Request::Put(put) => self.write(caller, Op::Put(put), bytes, deadline)?,
             Request::DeleteRange(delete) => {
                 self.write(caller, Op::DeleteRange(delete), bytes, deadline)?;
@@ -152,12 +152,14 @@ impl Node {
         }
     }
 
-    /// Answers the reads whose index is applied, as long as their clients are given more.
+    /// Answers the reads whose index is applied, as long as their clients are given more, and as far
+    /// as one slice goes.
     pub(crate) fn answer_reads(&mut self) {
         let applied = if is(Broken::ReadBeforeApply) { u64::MAX } else { self.state.applied };
         let State { reads, sessions, .. } = &mut self.state;
         reads.ripen(applied, |session| sessions.origin(session));
-        loop {
+        let mut slice = Slice::new(self.config.pace.read_keys);
+        while !slice.is_over() {
             let State { reads, sessions, readings, .. } = &mut self.state;
             let reading = |origin| {
                 let of = |caller: &Caller| sessions.origin(caller.session) == Some(origin);
@@ -167,12 +169,14 @@ impl Node {
             let Some(read) = reads.take_ready(takes) else { return };
             // Its session may be over meanwhile.
             if sessions.origin(read.caller.session).is_some() {
-                self.answer_read(read.caller, &read.request);
+                // To find no key is work, too.
+                slice.take(0);
+                self.answer_read(read.caller, &read.request, &mut slice);
             }
         }
     }
 
-    fn answer_read(&mut self, caller: Caller, request: &Request) {
+    fn answer_read(&mut self, caller: Caller, request: &Request, slice: &mut Slice) {
         let store = &self.state.store;
         let large = match request {
             Request::Range(range) => Reading::new(store, range.clone()).map(Large::Range),
@@ -181,13 +185,16 @@ impl Node {
             Request::MemberList(list) => {
                 return self.answer(caller, Ok(Response::MemberList(self.member_list(list))));
             }
-            Request::Status => return self.answer(caller, Ok(Response::Status(self.status()))),
-            Request::Put(_) | Request::DeleteRange(_) | Request::Compact(_) | Request::Alarm(_) => {
+            Request::Status
+            | Request::Put(_)
+            | Request::DeleteRange(_)
+            | Request::Compact(_)
+            | Request::Alarm(_) => {
                 return self.answer(caller, Err(Error::Stopped));
             }
         };
         match large {
-            Ok(large) => self.begin_reading(caller, large),
+            Ok(large) => self.go_on_reading(caller, large, slice),
             Err(error) => self.answer_or_halt(caller, Err(error)),
         }
     }
@@ -204,31 +211,45 @@ impl Node {
         }
     }
 
-    /// Reads a first slice: most reads are done with it.
-    fn begin_reading(&mut self, caller: Caller, mut large: Large) {
-        match self.read_slice(&mut large) {
+    /// Reads as far as the slice goes: most reads are done with their first.
+    fn go_on_reading(&mut self, caller: Caller, mut large: Large, slice: &mut Slice) {
+        match self.read_slice(&mut large, slice) {
             Ok(None) => self.state.readings.push_back((caller, large)),
             Ok(Some(answer)) => self.answer(caller, Ok(answer)),
             Err(error) => self.answer_or_halt(caller, Err(error)),
         }
     }
 
-    fn read_slice(&self, large: &mut Large) -> Result<Option<Response>> {
-        let (store, keys) = (&self.state.store, self.config.pace.read_keys);
+    fn read_slice(&self, large: &mut Large, slice: &mut Slice) -> Result<Option<Response>> {
+        let store = &self.state.store;
         Ok(match large {
-            Large::Range(reading) => reading.step(store, keys)?.map(Response::Range),
-            Large::Txn(reading) => reading.step(store, keys)?.map(Response::Txn),
-            Large::Hash(hashing) => hashing.step(store, keys)?.map(|hash| self.hashed(hash)),
+            Large::Range(reading) => reading.step(store, slice)?.map(Response::Range),
+            Large::Txn(reading) => reading.step(store, slice)?.map(Response::Txn),
+            Large::Hash(hashing) => hashing.step(store, slice)?.map(|hash| self.hashed(hash)),
         })
     }
 
-    /// One slice of one large read, each in its turn.
+    /// One slice of one large read whose client is given more, each in its turn.
     pub(crate) fn read_on(&mut self) {
-        if let Some((caller, reading)) = self.state.readings.pop_front()
-            && self.state.sessions.origin(caller.session).is_some()
+        let State { readings, sessions, .. } = &mut self.state;
+        // One whose session is over is dropped.
+        let takes = |(caller, _): &(Caller, Large)| {
+            sessions.origin(caller.session).is_none_or(|origin| sessions.takes(origin))
+        };
+        let next = readings.iter().position(takes);
+        if let Some((caller, reading)) = next.and_then(|at| readings.remove(at))
+            && sessions.origin(caller.session).is_some()
         {
-            self.begin_reading(caller, reading);
+            let mut slice = Slice::new(self.config.pace.read_keys);
+            self.go_on_reading(caller, reading, &mut slice);
         }
+    }
+
+    /// Whether a large read may go on, now or in the next turn.
+    pub(crate) fn may_read_on(&self) -> bool {
+        let State { readings, sessions, .. } = &self.state;
+        let held = |origin| sessions.is_held(origin);
+        readings.iter().any(|(caller, _)| !sessions.origin(caller.session).is_some_and(held))
     }
 
     fn hashed(&self, hash: Hash) -> Response {

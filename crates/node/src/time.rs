@@ -61,7 +61,7 @@ impl Node {
             || clock.entries_wait
             || clock.proposals_wait
             || state.store.is_shedding()
-            || !state.readings.is_empty()
+            || self.may_read_on()
             || state.sessions.is_due()
             || state.reads.is_ready(|origin| !state.sessions.is_held(origin));
         waits && !self.is_over()

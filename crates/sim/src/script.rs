@@ -5,7 +5,8 @@
 //! ```text
 //!  cluster N [seed=S] [learners=A,B] [latency=MS] [sync=MS]   places 1 to N, nothing runs
 //!            [links=direct]                                    no hub between members
-//!            [run=ENTRIES] [keep=ENTRIES] [quota=BYTES] [slice=KEYS]      see `Pace`
+//!            [run=ENTRIES] [keep=ENTRIES] [quota=BYTES] [slice=KEYS]
+//!            [rows=ROWS]                                       see `Pace`
 //!  place P member=M [cluster=C] [token=T] [initial=A,B]        one more directory
 //!  trace KIND…              which lines to show: see `trace::Kind`; none for silence
 //!  start [P…]               all that do not run, if none is named
@@ -76,6 +77,7 @@ pub const ALL: &[(&str, &str)] = scripts![
     "full-link",
     "hub-killed",
     "large-delete",
+    "large-watch",
     "late-frame-of-a-long-run",
     "leader-crash",
     "leader-crash-five",
@@ -251,11 +253,13 @@ impl Runner {
         let count: usize = word(args)?.parse()?;
         let defaults = Settings::default();
         let slice = number(args, "slice")?.map(usize::try_from).transpose()?;
+        let rows = number(args, "rows")?.map(usize::try_from).transpose()?;
         let pace = Pace {
             run_entries: number(args, "run")?.unwrap_or(defaults.pace.run_entries),
             keep_entries: number(args, "keep")?.unwrap_or(defaults.pace.keep_entries),
             quota_bytes: number(args, "quota")?.unwrap_or(defaults.pace.quota_bytes),
             apply_entries: slice.unwrap_or(defaults.pace.apply_entries),
+            watch_rows: rows.unwrap_or(defaults.pace.watch_rows),
             ..defaults.pace
         };
         let settings = Settings {

@@ -128,11 +128,12 @@ impl Base for MemBase {
         Ok(self.marks.range(first..=(key, at)).next_back().map(|(_, mark)| *mark))
     }
 
-    fn marks(&self, span: &Span, at: Revision) -> Items<'_, (Bytes, Mark)> {
-        let mut newest: BTreeMap<Bytes, Mark> = BTreeMap::new();
+    fn marks(&self, span: &Span, at: Revision) -> Items<'_, (Bytes, Option<Mark>)> {
+        let mut newest: BTreeMap<Bytes, Option<Mark>> = BTreeMap::new();
         for ((key, written), mark) in &self.marks {
-            if *written <= at && span.contains(key) {
-                newest.insert(key.clone(), *mark);
+            if span.contains(key) {
+                let newest = newest.entry(key.clone()).or_default();
+                *newest = Some(*mark).filter(|_| *written <= at).or(*newest);
             }
         }
         Box::new(newest.into_iter().map(Ok))

@@ -59,7 +59,7 @@ pub fn run(script: &str) -> String {
 pub fn read_txn(store: &Store, txn: &TxnRequest) -> api::Result<TxnResponse> {
     let mut reading = TxnReading::new(store, txn.clone());
     loop {
-        if let Some(response) = reading.step(store, 1)? {
+        if let Some(response) = reading.step(store, &mut Slice::new(1))? {
             return Ok(response);
         }
     }
@@ -172,7 +172,7 @@ impl Runner {
             }
             "progress" => self.watchers.request(&self.store, session, &WatchRequest::Progress)?,
             "notify" => self.watchers.notify_progress(&self.store)?,
-            "changed" => self.watchers.changed(&self.store)?,
+            "changed" => drop(self.watchers.changed(&self.store)?),
             "end" => self.watchers.end(session),
             "hold" => self.watchers.hold(session, true),
             _ => self.watchers.hold(session, false),

@@ -15,8 +15,9 @@ use crate::store::Store;
 struct Part {
     /// Whole revisions.
     events: Vec<Event>,
-    /// Rows that were read.
+    /// Rows that were read, and bytes of events.
     rows: usize,
+    bytes: usize,
     /// Where to read on; nothing if the watch has caught up.
     behind: Option<Behind>,
 }
@@ -35,14 +36,16 @@ impl Part {
 impl Watchers {
     /// Lets the watches that are behind read on, in turn, until this step's rows are read.
     pub(super) fn catch_up(&mut self, store: &Store) -> Result<()> {
-        let mut rows = 0;
+        let mut pace = self.pace;
         // Each at most once: whoever has many events waits for the next step.
         for _ in 0..self.behind.len() {
-            if rows >= self.pace.step_rows {
+            if pace.step_rows == 0 || pace.step_bytes == 0 {
                 break;
             }
             let Some(key) = self.next_turn() else { break };
-            rows += self.read_on(store, key, self.pace.step_rows - rows)?;
+            let (rows, bytes) = self.read_on(store, key, pace)?;
+            pace.step_rows = pace.step_rows.saturating_sub(rows.max(1));
+            pace.step_bytes = pace.step_bytes.saturating_sub(bytes);
         }
         Ok(())
     }
@@ -60,14 +63,14 @@ impl Watchers {
         Some(key)
     }
 
-    /// Lets one watch read on; says how many rows it read, at least 1.
-    fn read_on(&mut self, store: &Store, key: WatchKey, budget: usize) -> Result<usize> {
-        let (seen, pace) = (self.seen, Pace { step_rows: budget, ..self.pace });
-        let Some(watch) = self.watch(key) else { return Ok(1) };
-        let Some(behind) = watch.behind.take() else { return Ok(1) };
+    /// Lets one watch read on; says how many rows it read, and how many bytes of events.
+    fn read_on(&mut self, store: &Store, key: WatchKey, pace: Pace) -> Result<(usize, usize)> {
+        let seen = self.seen;
+        let Some(watch) = self.watch(key) else { return Ok((0, 0)) };
+        let Some(behind) = watch.behind.take() else { return Ok((0, 0)) };
         if behind.next.main < store.compact_revision() {
             self.compacted(store, key);
-            return Ok(1);
+            return Ok((0, 0));
         }
         let part = read(store, watch, behind, seen, pace)?;
         watch.behind = part.behind;
@@ -79,7 +82,7 @@ impl Watchers {
         if !part.events.is_empty() {
             self.send(key, store.revision(), part.events);
         }
-        Ok(part.rows.max(1))
+        Ok((part.rows, part.bytes))
     }
 
     /// Ends a watch whose next revision is gone. As in etcd the header stays empty.
@@ -101,8 +104,8 @@ impl Watchers {
 fn read(store: &Store, watch: &Watch, from: Behind, seen: i64, pace: Pace) -> Result<Part> {
     // Those of the revision that is being read are apart until it ends.
     let Behind { next, mut events } = from;
-    let mut part = Part { events: Vec::new(), rows: 0, behind: None };
-    let (mut revision, mut bytes) = (next.main, 0);
+    let mut part = Part { events: Vec::new(), rows: 0, bytes: 0, behind: None };
+    let mut revision = next.main;
     for item in changes(store, &watch.span, next) {
         let (at, row) = item?;
         if at.main > seen {
@@ -112,8 +115,9 @@ fn read(store: &Store, watch: &Watch, from: Behind, seen: i64, pace: Pace) -> Re
             revision = at.main;
             part.whole(&mut events);
         }
-        let full = part.events.len() >= pace.batch_events || bytes >= pace.batch_bytes;
-        if part.rows >= pace.step_rows || (full && events.is_empty()) {
+        let over = part.rows >= pace.step_rows || part.bytes >= pace.step_bytes;
+        let full = part.events.len() >= pace.batch_events || part.bytes >= pace.batch_bytes;
+        if over || (full && events.is_empty()) {
             part.behind = Some(Behind { next: at, events });
             return Ok(part);
         }
@@ -122,7 +126,7 @@ fn read(store: &Store, watch: &Watch, from: Behind, seen: i64, pace: Pace) -> Re
             continue;
         }
         if let Some(event) = event::event(store, watch, &row)? {
-            bytes += event::weight(&event);
+            part.bytes += event::weight(&event);
             events.push(event);
         }
     }

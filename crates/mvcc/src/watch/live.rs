@@ -19,24 +19,37 @@ struct Batch {
     behind: Option<i64>,
 }
 
+/// What is told in a round.
+#[derive(Default)]
+struct Round {
+    batches: BTreeMap<WatchKey, Batch>,
+    /// From this revision on it is too much for now.
+    rest: Option<i64>,
+    /// Rows, and watches of them, that were looked at.
+    looks: usize,
+}
+
 impl Watchers {
     /// Tells synced watches what is new: to be called after each change. [`step`](Self::step)
     /// does so, too, but comes too late for revisions that were compacted meanwhile: watches
-    /// that did not hear of them end.
-    pub fn changed(&mut self, store: &Store) -> Result<()> {
+    /// that did not hear of them end. Says how much work it was, in rows and watches.
+    ///
+    /// # Errors
+    /// As all methods that read history: if what the store rests on is damaged.
+    pub fn changed(&mut self, store: &Store) -> Result<usize> {
         if self.seen == store.revision() {
-            return Ok(());
+            return Ok(0);
         }
         let first = self.seen + 1;
         self.seen = store.revision();
         if self.rest.is_some() || self.synced.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         if first < store.compact_revision() {
             self.all_behind(first);
-            return Ok(());
+            return Ok(0);
         }
-        let (batches, rest) = self.collect(store, first)?;
+        let Round { batches, rest, looks } = self.collect(store, first)?;
         for (key, batch) in batches {
             if let Some(last) = batch.events.last() {
                 self.send(key, last.kv.mod_revision, batch.events);
@@ -46,28 +59,28 @@ impl Watchers {
             }
         }
         self.rest = rest.map(Revision::first);
-        Ok(())
+        Ok(looks)
     }
 
-    /// What each watch gets, up to a revision that is too large for now.
-    fn collect(
-        &self,
-        store: &Store,
-        first: i64,
-    ) -> Result<(BTreeMap<WatchKey, Batch>, Option<i64>)> {
-        let mut batches: BTreeMap<WatchKey, Batch> = BTreeMap::new();
-        let (mut told, mut rows) = (0, 0);
+    /// What each watch gets, up to a revision that is too much for now.
+    fn collect(&self, store: &Store, first: i64) -> Result<Round> {
+        let mut round = Round::default();
+        let batches = &mut round.batches;
+        let mut told = 0;
         for item in store.rows(Revision::first(first), store.revision()) {
             let (at, row) = item?;
-            rows += 1;
-            if rows > self.pace.live_events {
+            if round.looks >= self.pace.live_events {
+                // Revisions are told whole.
                 for batch in batches.values_mut() {
                     let whole = batch.events.partition_point(|e| e.kv.mod_revision < at.main);
                     batch.events.truncate(whole);
                 }
-                return Ok((batches, Some(at.main)));
+                round.rest = Some(at.main);
+                break;
             }
+            round.looks += 1;
             for key in self.synced.matching(&row.key) {
+                round.looks += 1;
                 let Some(session) = self.sessions.get(&key.0) else { continue };
                 let Some(watch) = session.watches.get(&key.1) else { continue };
                 let batch = batches.entry(key).or_default();
@@ -78,7 +91,7 @@ impl Watchers {
                 let full = told >= self.pace.live_events
                     || batch.events.len() >= self.pace.batch_events
                     || batch.bytes >= self.pace.batch_bytes;
-                // Only between revisions: one is told whole.
+                // Only between revisions.
                 if !within && (session.held || full) {
                     batch.behind = Some(at.main);
                 } else if let Some(event) = event::event(store, watch, &row)? {
@@ -88,7 +101,7 @@ impl Watchers {
                 }
             }
         }
-        Ok((batches, None))
+        Ok(round)
     }
 
     /// Looks through a slice of what is new and too much for now: whom it concerns reads it from
@@ -102,6 +115,9 @@ impl Watchers {
         let mut looks = 0;
         for item in store.rows(from, self.seen) {
             let (at, row) = item?;
+            if self.synced.is_empty() {
+                break;
+            }
             if looks >= self.pace.live_events {
                 self.rest = Some(at);
                 break;
@@ -109,9 +125,9 @@ impl Watchers {
             let concerned: Vec<WatchKey> = self.synced.matching(&row.key).collect();
             looks += 1 + concerned.len();
             for key in concerned {
-                if self.watch(key).is_some_and(|watch| watch.start <= at.main) {
-                    self.fall_behind(key, at.main);
-                }
+                // One that starts later has lost nothing of what it wants, and is met once.
+                let start = self.watch(key).map_or(0, |watch| watch.start);
+                self.fall_behind(key, at.main.max(start));
             }
         }
         Ok(())

@@ -88,11 +88,13 @@ struct Pace {
     batch_events: usize,
     /// Bytes in one answer, about; as above.
     batch_bytes: usize,
-    /// Events told live at once, over all watches, and rows looked at for them. Whoever would get
-    /// more reads it from history.
+    /// Events told live at once, over all watches, and rows and watches looked at for them, about.
+    /// Whoever would get more reads it from history.
     live_events: usize,
     /// Rows of history that one step reads, over all watches.
     step_rows: usize,
+    /// Bytes of events that one step reads, over all watches, about.
+    step_bytes: usize,
 }
 
 const PACE: Pace = Pace {
@@ -100,6 +102,7 @@ const PACE: Pace = Pace {
     batch_bytes: 1024 * 1024,
     live_events: 10 * limits::WATCH_BATCH_EVENTS,
     step_rows: 10 * limits::WATCH_BATCH_EVENTS,
+    step_bytes: 1024 * 1024,
 };
 
 /// What [`Watchers::step`] hands out.
@@ -148,11 +151,18 @@ impl Watchers {
         }
     }
 
+    /// In slices of so many rows, at least one.
+    #[must_use]
+    pub fn in_slices(mut self, rows: usize) -> Self {
+        (self.pace.live_events, self.pace.step_rows) = (rows.max(1), rows.max(1));
+        self
+    }
+
     /// No watches, that are served in small slices.
     #[cfg(feature = "testing")]
     pub fn with_pace(store: &Store, events: usize, rows: usize) -> Self {
-        let pace = Pace { batch_events: events, live_events: rows, step_rows: rows, ..PACE };
-        Self { pace, ..Self::new(store) }
+        let pace = Pace { batch_events: events, ..PACE };
+        Self { pace, ..Self::new(store) }.in_slices(rows)
     }
 
     /// How many watches there are.
@@ -252,6 +262,12 @@ impl Watchers {
         if !session.held {
             self.behind.insert(key);
         }
+    }
+
+    /// Whether it is still being found out whom a large change concerns. What is compacted
+    /// meanwhile would be lost to all watches: the next compaction had better wait.
+    pub fn is_looking(&self) -> bool {
+        self.rest.is_some()
     }
 
     /// Takes a watch out.

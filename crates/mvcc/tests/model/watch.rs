@@ -279,7 +279,7 @@ impl World {
                 self.clients.asked.remove(session);
                 self.clients.watches.retain(|(of, _), _| of != session);
             }
-            Action::Changed => self.watchers.changed(&self.store).unwrap(),
+            Action::Changed => drop(self.watchers.changed(&self.store).unwrap()),
             Action::Below(below) => below.act(&mut self.mover, &mut self.store),
             Action::Step => drop(self.step()?),
             write => self.write(write),

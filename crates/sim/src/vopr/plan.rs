@@ -107,6 +107,7 @@ fn pace(random: &mut Random) -> Pace {
         quota_bytes: if random.in_1000(100) { 5000 } else { u64::MAX },
         read_keys: random.between(1, 6) as usize,
         apply_entries: random.between(1, most) as usize,
+        watch_rows: random.between(1, most) as usize,
     }
 }
 
