@@ -275,13 +275,20 @@ impl Node {
             (kind, Done::NoSpace { base, .. }) => {
                 if let Some(base) = base {
                     self.state.store.rest_on(base);
+                    // They read it as it was before, and what it gave up is free without them.
+                    self.end_snapshots();
                 }
                 self.no_space_for(kind);
             }
             // What came of a peer's snapshot is not what it has to be.
-            (_, Done::Refused(_)) => {
+            (kind, Done::Refused(_)) => {
                 self.mover.next = Next::None;
-                self.drop_incoming();
+                match kind {
+                    Kind::Finish(Source::Here) => {
+                        self.mover.copy_at = self.clock.now + COPY_RETRY_MS;
+                    }
+                    _ => self.drop_incoming(),
+                }
             }
             _ => self.halt("the host did another job than it was given".into()),
         }

@@ -152,6 +152,7 @@ impl<D: Directory> Directory for FaultyDirectory<D> {
     }
 
     fn open(&self, name: &str) -> Result<Option<Self::File>, FileError> {
+        self.check_room_for(name)?;
         let Some(file) = self.directory.open(name)? else { return Ok(None) };
         let (name, disk) = (name.to_string(), self.disk.clone());
         disk.state().lengths.insert(name.clone(), file.len()?);
@@ -161,6 +162,18 @@ impl<D: Directory> Directory for FaultyDirectory<D> {
     fn remove(&self, name: &str) -> Result<(), FileError> {
         self.disk.state().lengths.remove(name);
         self.directory.remove(name)
+    }
+}
+
+impl<D: Directory> FaultyDirectory<D> {
+    /// On a full disk there is no room for a new name.
+    fn check_room_for(&self, name: &str) -> Result<(), FileError> {
+        let state = self.disk.state();
+        let is_full = state.faults.capacity.is_some_and(|capacity| state.used() >= capacity);
+        match is_full && !self.directory.names()?.iter().any(|known| known == name) {
+            true => Err(full()),
+            false => Ok(()),
+        }
     }
 }
 

@@ -11,8 +11,8 @@ use mvcc::base::{Base, Damage, Items, SharedBase, Summary};
 use mvcc::draft::Draft;
 use mvcc::{Mark, Revision, Span};
 use redb::{
-    Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, Table,
-    TableError, WriteTransaction,
+    Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable,
+    ReadableTableMetadata, Table, TableError, WriteTransaction,
 };
 
 use crate::backing::{Backing, Gauge};
@@ -62,7 +62,12 @@ impl Generation {
 
     fn find_reserve(&self) -> Result<(), redb::Error> {
         match self.database.begin_read()?.open_table(RESERVE) {
-            Ok(_) => self.gauge.set_reserved(self.reserve_bytes),
+            Ok(table) => {
+                // It may be of a host that keeps another one.
+                let row = table.get(&[0][..])?.map_or(0, |row| row.value().len() as u64);
+                let page = row + RESERVE_PAGE_HEAD_BYTES;
+                self.gauge.set_reserved(page * table.len()?);
+            }
             Err(TableError::TableDoesNotExist(_)) => {}
             Err(error) => return Err(error.into()),
         }
@@ -228,7 +233,7 @@ impl Change {
             // free pages. What is inserted and removed again leaves room for that.
             let pages = gauge.length() as usize / PAGE_BYTES;
             let ballast = BALLAST_BYTES + pages / 2 + 64 * self.changes;
-            let ballast = vec![0; ballast + if safe { self.overdue(pages) } else { 0 }];
+            let ballast = vec![0; ballast + self.overdue(pages, safe)];
             let insert = about.insert(ABOUT_BALLAST, ballast.as_slice());
             insert.map_err(|error| other(error.into()))?;
             about.remove(ABOUT_BALLAST).map_err(|error| other(error.into()))?;
@@ -250,9 +255,10 @@ impl Change {
     }
 
     /// What commits since the last safe one have left to be noted, at the most: a place for each
-    /// page, and a little for each commit.
-    fn overdue(&self, pages: usize) -> usize {
-        match self.loose_commits.load(Ordering::Relaxed) {
+    /// page, and a little for each commit. One that is not safe leaves room for the next that is,
+    /// which may be the one that gives up the reserve.
+    fn overdue(&self, pages: usize, safe: bool) -> usize {
+        match self.loose_commits.load(Ordering::Relaxed) + usize::from(!safe) {
             0 => 0,
             commits => 8 * pages + PAGE_BYTES * commits.min(OVERDUE_COMMITS),
         }
@@ -379,7 +385,7 @@ impl Base for View {
     }
 
     fn size(&self) -> u64 {
-        self.gauge.length() - self.gauge.reserved()
+        self.gauge.length().saturating_sub(self.gauge.reserved())
     }
 
     fn mark(&self, key: &[u8], at: Revision) -> Result<Option<Mark>, Damage> {
@@ -387,7 +393,7 @@ impl Base for View {
         last_mark(self.marks_in(Bound::Included(&first), Bound::Included(&last))?)
     }
 
-    fn marks(&self, span: &Span, at: Revision) -> Items<'_, (Bytes, Mark)> {
+    fn marks(&self, span: &Span, at: Revision) -> Items<'_, (Bytes, Option<Mark>)> {
         let at = at.min(self.last());
         let (from, to) = span.bounds();
         // A key's own bytes with the first place are below all its versions, and with the last
@@ -462,7 +468,7 @@ where
 /// Goes through keys, and finds of each the newest version at or before a place.
 ///
 /// ```text
-///  a 2  a 5  a 9   b 3  b 4   c 7        at 5: a 5, b 4
+///  a 2  a 5  a 9   b 3  b 4   c 7        at 5: a 5, b 4, c none
 ///       ▲                ▲
 /// ```
 struct Newest<'a> {
@@ -482,17 +488,14 @@ impl Newest<'_> {
         Ok(Some((Bytes::copy_from_slice(key), mark)))
     }
 
-    fn next_key(&mut self) -> Result<Option<(Bytes, Mark)>, Damage> {
-        loop {
-            let first = match self.ahead.take() {
-                Some(first) => Some(first),
-                None => self.next_version()?,
-            };
-            let Some((key, first)) = first else { return Ok(None) };
-            if let Some(newest) = self.newest_of(&key, first)? {
-                return Ok(Some((key, newest)));
-            }
-        }
+    fn next_key(&mut self) -> Result<Option<(Bytes, Option<Mark>)>, Damage> {
+        let first = match self.ahead.take() {
+            Some(first) => Some(first),
+            None => self.next_version()?,
+        };
+        let Some((key, first)) = first else { return Ok(None) };
+        let newest = self.newest_of(&key, first)?;
+        Ok(Some((key, newest)))
     }
 
     /// The newest version of a key whose first version was just read. Goes on to the next key.
@@ -518,7 +521,7 @@ impl Newest<'_> {
 }
 
 impl Iterator for Newest<'_> {
-    type Item = Result<(Bytes, Mark), Damage>;
+    type Item = Result<(Bytes, Option<Mark>), Damage>;
 
     fn next(&mut self) -> Option<Self::Item> {
         self.next_key().transpose()

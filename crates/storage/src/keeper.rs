@@ -28,8 +28,8 @@ const KIND: &str = "store";
 /// end.
 const MOVES: usize = 4;
 
-/// So much larger a file is for rows at the most, about: pages of redb's have powers of two, and
-/// what is overwritten stays until the next change.
+/// So much larger a file gets for rows, about: pages of redb's have powers of two, and what is
+/// overwritten stays until the next change.
 const FILE_PER_ROWS: u64 = 3;
 
 /// The file of no content.
@@ -121,7 +121,9 @@ impl Work {
     /// Whether it is the next generation that it changes.
     fn fills_next(&self) -> bool {
         match self {
-            Self::Job(job) => matches!(job, Job::Fill(_) | Job::Copy | Job::Finish { .. }),
+            Self::Job(job) => {
+                matches!(job, Job::Begin { .. } | Job::Fill(_) | Job::Copy | Job::Finish { .. })
+            }
             Self::Fill { .. } | Self::Copy { .. } => true,
             Self::Move { .. } | Self::Scrub { .. } => false,
         }
@@ -266,7 +268,9 @@ where
                 let old = self.current.replace(next.kept);
                 // What it had moved is in the one that goes.
                 self.half = None;
-                self.remove(old)
+                let gone = self.remove(old)?;
+                self.keep_reserve()?;
+                Ok(gone)
             }
             Job::Abandon => {
                 let next = self.next.take();
@@ -489,15 +493,15 @@ where
 
     /// After a job that found room. Whatever else needs it goes first.
     fn keep_reserve(&mut self) -> Outcome<()> {
-        let length = self.current()?.generation.length();
+        let (wanted, length) = (self.options.reserve_bytes, self.current()?.generation.length());
         match self.reserve_inside(length) {
             Err(error) if error.kind != FileErrorKind::NoSpace => return Err(error),
             Ok(()) | Err(_) => {}
         }
-        if self.current()?.generation.has_reserve() {
+        // Beside a large file it would be of no use.
+        if length > wanted {
             return Ok(());
         }
-        let wanted = self.options.reserve_bytes;
         let Some(reserve) = self.reserve()? else { return Ok(()) };
         if reserve.len()? < wanted {
             match reserve.set_len(wanted) {
@@ -529,7 +533,11 @@ where
     /// counts: the first job of this one may be the one that finds no room.
     fn reserve(&mut self) -> Outcome<Option<&D::File>> {
         if self.reserve.is_none() && self.options.reserve_bytes > 0 {
-            self.reserve = self.directory.open(RESERVE)?;
+            self.reserve = match self.directory.open(RESERVE) {
+                // Where there is no room for its name there is none for it.
+                Err(error) if error.kind == FileErrorKind::NoSpace => None,
+                opened => opened?,
+            };
         }
         Ok(self.reserve.as_ref())
     }

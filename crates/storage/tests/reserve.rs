@@ -59,6 +59,20 @@ fn rest_in_the_end(store: &mut Store, keeper: &mut TestKeeper, job: &Job) {
     }
 }
 
+/// There is no room for a name, not even that of the reserve.
+#[test]
+fn a_disk_that_is_full_from_the_start_is_told() {
+    let directory = FaultyDirectory::new(MemDirectory::new(), Faults::default());
+    let (mut keeper, _) = Keeper::open(directory.clone(), OPTIONS, None).expect("it is empty");
+    let mut store = Store::new();
+    directory.set_capacity(Some(0));
+    let job = fill(&mut store, "a", 10);
+    let full = run(&mut keeper, job.clone());
+    assert!(matches!(full, Done::NoSpace { base: None, .. }), "{full:?}");
+    directory.set_capacity(None);
+    rest(&mut store, run(&mut keeper, job));
+}
+
 /// A member that ended on a full disk starts on one.
 #[test]
 fn the_reserve_of_the_life_before_is_given_up() {
