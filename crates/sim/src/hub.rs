@@ -32,13 +32,20 @@ pub(crate) struct Hub {
     /// Durable.
     pub(crate) bindings: BTreeMap<String, ClusterId>,
     pub(crate) ends: BTreeMap<u64, End>,
+    /// What consoles have got of large answers, each of a session.
+    pieces: BTreeMap<(String, u64), Vec<u8>>,
     last: u64,
 }
 
 impl Hub {
     pub(crate) fn new() -> Self {
-        let mut hub =
-            Self { relay: None, bindings: BTreeMap::new(), ends: BTreeMap::new(), last: 0 };
+        let mut hub = Self {
+            relay: None,
+            bindings: BTreeMap::new(),
+            ends: BTreeMap::new(),
+            pieces: BTreeMap::new(),
+            last: 0,
+        };
         hub.start();
         hub
     }
@@ -216,8 +223,21 @@ impl Cluster {
     }
 
     pub(crate) fn at_console(&mut self, console: &str, bytes: &[u8]) {
-        if let Ok(Frame::Server { body, .. }) = Frame::decode(bytes)
-            && let Ok(message) = api::frame::decode_body::<ServerMessage>(body)
+        let body = match Frame::decode(bytes) {
+            Ok(Frame::Server { body, .. }) => Some(body.to_vec()),
+            Ok(Frame::Piece { session, last, body }) => {
+                let key = (console.to_owned(), session);
+                let pieces = self.hub.pieces.entry(key.clone()).or_default();
+                pieces.extend(body);
+                if !last {
+                    return;
+                }
+                self.hub.pieces.remove(&key)
+            }
+            _ => None,
+        };
+        if let Some(body) = body
+            && let Ok(message) = api::frame::decode_body::<ServerMessage>(&body)
         {
             self.trace.reply(self.agenda.now, console, &message);
             self.replies.push((console.into(), message));
