@@ -14,7 +14,8 @@ use crate::panic;
 /// A step of a job must hold up nobody: 50 ms are the most that a call may take.
 const STEP_ROWS: usize = 200;
 const JOB_STEPS: usize = 4;
-/// What the node keeps in memory at the most, and a third of that, as redb's pages have air.
+/// What the node keeps in memory, a write that is under way apart, and a third of that, as redb's
+/// pages have air.
 const RESERVE_BYTES: u64 = 8 * Pace::WORKER.run_bytes as u64;
 
 /// What comes of a step of a job.

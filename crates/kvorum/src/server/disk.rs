@@ -40,7 +40,8 @@ const CLOSE: Duration = Duration::from_secs(5);
 /// Rows of one step of a job. A thread of its own can take large ones.
 const STEP_ROWS: usize = 10_000;
 const JOB_STEPS: usize = 4;
-/// What the node keeps in memory at the most, and a third of that, as redb's pages have air.
+/// What the node keeps in memory, a write that is under way apart, and a third of that, as redb's
+/// pages have air.
 const RESERVE_BYTES: u64 = 8 * Pace::NATIVE.run_bytes as u64;
 
 /// Opens a member's directory. Makes it when it is missing and a new cluster is wanted.
