@@ -1,6 +1,6 @@
 //! Answers on their way out: what is large leaves in pieces, as the host takes them and as there
 //! is room on its link. So what members say to each other never waits behind it for long, and
-//! one answer for each link is all that takes memory.
+//! one answer for each link, beside what its watches are told in a step, is all that takes memory.
 //!
 //! ```text
 //!  answer ──► pieces ──► one a turn, while the link is not full ──► host

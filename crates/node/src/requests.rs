@@ -152,8 +152,8 @@ impl Node {
         }
     }
 
-    /// Answers the reads whose index is applied, as long as their clients are given more, and as far
-    /// as one slice goes.
+    /// Answers the reads whose index is applied, as long as their clients are given more, and as
+    /// far as one slice goes.
     pub(crate) fn answer_reads(&mut self) {
         let applied = if is(Broken::ReadBeforeApply) { u64::MAX } else { self.state.applied };
         let State { reads, sessions, .. } = &mut self.state;
