@@ -378,8 +378,9 @@ impl Node {
         let longer = self.clock.campaigns.min(CAMPAIGN_DOUBLES);
         let mut pause = || self.seed.between(100 << longer, 300 << longer);
         let term_before = std::mem::replace(&mut self.clock.campaign_term, raft.term());
-        if let Some(at) = self.clock.campaign_at.as_mut().filter(|_| term_before != raft.term()) {
-            // Somebody else has just stood: that one first.
+        let votes = term_before != raft.term() || raft.is_voting();
+        if let Some(at) = self.clock.campaign_at.as_mut().filter(|_| votes) {
+            // Somebody else has just stood: that one first, from when this vote is on the disk.
             *at = (now + pause()).max(*at);
         }
         match self.clock.campaign_at {

@@ -241,6 +241,12 @@ impl RaftNode {
         true
     }
 
+    /// Its vote for somebody else may still be on its way to the disk.
+    pub(crate) fn is_voting(&self) -> bool {
+        let vote = self.raw.raft.vote;
+        vote != 0 && vote != self.id && self.durable < self.issued
+    }
+
     /// Not everything that raft holds is durable, given out or not.
     fn is_behind(&self) -> bool {
         let log = &self.raw.raft.raft_log;
