@@ -76,24 +76,35 @@ fn a_change_for_many_watches_is_told_in_slices() {
     assert_eq!(told, 100);
 }
 
-/// A change of very many keys is looked through once, not by each watch that it does not concern.
-#[test]
-fn a_large_change_is_no_work_for_those_whom_it_does_not_concern() {
-    let (watches, keys) = (500, 1000);
+/// A store with so many keys below `load/`, and watches that take slices of 100 of them.
+fn loaded(keys: i64) -> (Store, Watchers) {
     let mut store = Store::new();
     for n in 0..keys {
         store.put(&put(&format!("load/{n}"))).unwrap();
     }
-    let mut watchers = Watchers::with_pace(&store, 10, 100);
+    let watchers = Watchers::with_pace(&store, 10, 100);
+    (store, watchers)
+}
+
+/// Deletes them all at once.
+fn unload(store: &mut Store, keys: i64) {
+    let (key, range_end) = ("load/".into(), "load0".into());
+    let delete = DeleteRangeRequest { key, range_end, ..Default::default() };
+    assert_eq!(store.delete_range(&delete).unwrap().deleted, keys);
+}
+
+/// A change of very many keys is looked through once, not by each watch that it does not concern.
+#[test]
+fn a_large_change_is_no_work_for_those_whom_it_does_not_concern() {
+    let (watches, keys) = (500, 1000);
+    let (mut store, mut watchers) = loaded(keys);
     for session in 0..watches {
         let (key, range_end) = (format!("app/{session}/").into(), format!("app/{session}0").into());
         let create = WatchCreateRequest { key, range_end, ..Default::default() };
         watchers.request(&store, session, &WatchRequest::Create(create)).unwrap();
     }
     assert_eq!(watchers.step(&store).unwrap().messages.len(), watches as usize);
-    let (key, range_end) = ("load/".into(), "load0".into());
-    let delete = DeleteRangeRequest { key, range_end, ..Default::default() };
-    assert_eq!(store.delete_range(&delete).unwrap().deleted, keys);
+    unload(&mut store, keys);
     store.put(&put("app/7/")).unwrap();
     let (mut steps, mut told) = (1, 0);
     loop {
@@ -136,19 +147,14 @@ fn most_events(
 #[test]
 fn a_large_change_for_many_watches_is_told_in_slices() {
     let (watches, keys) = (50, 90);
-    let mut store = Store::new();
-    for n in 0..keys {
-        store.put(&put(&format!("load/{n}"))).unwrap();
-    }
-    let mut watchers = Watchers::with_pace(&store, 10, 100);
+    let (mut store, mut watchers) = loaded(keys);
     for session in 0..watches {
         watch(&mut watchers, &store, session, 0);
     }
-    let (key, range_end) = ("load/".into(), "load0".into());
-    store.delete_range(&DeleteRangeRequest { key, range_end, ..Default::default() }).unwrap();
+    unload(&mut store, keys);
     let [most, all] = most_events(&mut watchers, &store, |response| response.events.len());
-    assert_eq!(all, watches as usize * keys);
-    assert!(most <= 2 * keys, "{most} events in a step");
+    assert_eq!(all, watches as usize * keys as usize);
+    assert!(most <= 2 * keys as usize, "{most} events in a step");
 }
 
 /// Many watches that read the past together read no more at once than one.
