@@ -14,9 +14,6 @@ use crate::panic;
 /// A step of a job must hold up nobody: 50 ms are the most that a call may take.
 const STEP_ROWS: usize = 200;
 const JOB_STEPS: usize = 4;
-/// What the node keeps in memory, a write that is under way apart, and a third of that, as redb's
-/// pages have air.
-const RESERVE_BYTES: u64 = 8 * Pace::WORKER.run_bytes as u64;
 
 /// What comes of a step of a job.
 #[wasm_bindgen]
@@ -57,9 +54,9 @@ impl Member {
             cache_bytes: options.cache_bytes(),
             step_rows: STEP_ROWS,
             job_steps: JOB_STEPS,
-            reserve_bytes: RESERVE_BYTES,
+            reserve_bytes: Pace::WORKER.reserve_bytes(),
         };
-        let log = LogOptions { reserve: storage::LOG_RESERVE_BYTES, ..LogOptions::new(log_id) };
+        let log = LogOptions::new(log_id);
         let opened = Opened::open(disk.clone(), log, keeper, node::generation)?;
         let Opened { journal, keeper, recovered, base } = opened;
         let node = Node::new(config, millis(now), &recovered, base)?;

@@ -110,6 +110,21 @@ impl Pace {
         apply_entries: 1000,
         watch_rows: 10_000,
     };
+
+    /// With so much in memory that should be below, nothing more is taken until it is.
+    pub(crate) const fn behind_bytes(&self) -> usize {
+        3 * self.run_bytes
+    }
+
+    /// Room on the disk for all that may be in memory, a write that is under way apart, and a
+    /// third of that, as redb's pages have air: the host keeps so much in reserve for the store,
+    /// or a full disk leaves changes that nobody can move.
+    #[must_use]
+    pub const fn reserve_bytes(&self) -> u64 {
+        // Beside what waits there is the run that is on its way. It may be as large.
+        let in_memory = 2 * self.behind_bytes() as u64;
+        in_memory / 3 * 4
+    }
 }
 
 /// Intervals, in milliseconds. Names and defaults are etcd's.

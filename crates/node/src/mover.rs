@@ -402,7 +402,7 @@ impl Node {
 
     /// Too much is in memory that should be below: nothing more is taken until it is.
     pub(crate) fn is_behind(&self) -> bool {
-        self.state.store.weight().bytes >= BEHIND * self.config.pace.run_bytes
+        self.state.store.weight().bytes >= self.config.pace.behind_bytes()
     }
 
     /// Ends what waited too long.
@@ -415,6 +415,3 @@ impl Node {
 
 /// A file is written anew when what is in it would fit into it so many times.
 const AIR: u64 = 4;
-
-/// So many runs may be in memory beside the one that is on its way, which may be as large.
-const BEHIND: usize = 3;

@@ -32,5 +32,5 @@ pub use log::{FIRST_FILE, Log, LogError, LogOptions, LogUsage};
 pub use memory::{Crash, MemDirectory, MemFile};
 pub use mvcc::base::SharedBase;
 pub use mvcc::job::{Done, Job};
-pub use opened::{LOG_RESERVE_BYTES, OpenError, Opened};
+pub use opened::{OpenError, Opened};
 pub use wal::{Batch, Recovered};

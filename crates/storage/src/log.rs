@@ -32,7 +32,8 @@ pub struct LogOptions {
     /// there: a sync then need not also write the file's new length. At least 1.
     pub preallocate: u64,
     /// So much is written ahead at the least while there is room. When there is none any more,
-    /// the log goes on in it: raft's own records still fit when the disk is full.
+    /// the log goes on in it: raft's own records still fit when the disk is full, and a few of
+    /// the largest requests, those that arrive until all members refuse writes.
     pub reserve: u64,
     /// The log goes on in another file beyond about this size.
     pub segment_bytes: u64,
@@ -45,7 +46,7 @@ impl LogOptions {
         Self {
             log_id,
             preallocate: 1024 * 1024,
-            reserve: 1024 * 1024,
+            reserve: 4 * 1024 * 1024,
             segment_bytes: 16 * 1024 * 1024,
         }
     }

@@ -10,11 +10,6 @@ use crate::journal::Journal;
 use crate::keeper::{Keeper, KeeperOptions};
 use crate::log::{Log, LogError, LogOptions};
 
-/// What a host keeps of its log in reserve: room for a few of the largest requests, those that
-/// arrive from when the log is low until all members refuse writes, with what they learn it by
-/// behind them.
-pub const LOG_RESERVE_BYTES: u64 = 4 * 1024 * 1024;
-
 /// A member's directory, open.
 pub struct Opened<D: Directory> {
     /// The log, to be written.

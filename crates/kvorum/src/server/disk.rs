@@ -40,9 +40,6 @@ const CLOSE: Duration = Duration::from_secs(5);
 /// Rows of one step of a job. A thread of its own can take large ones.
 const STEP_ROWS: usize = 10_000;
 const JOB_STEPS: usize = 4;
-/// What the node keeps in memory, a write that is under way apart, and a third of that, as redb's
-/// pages have air.
-const RESERVE_BYTES: u64 = 8 * Pace::NATIVE.run_bytes as u64;
 
 /// Opens a member's directory. Makes it when it is missing and a new cluster is wanted.
 pub(crate) fn open<D>(
@@ -99,12 +96,12 @@ where
     D: Directory + Clone,
     D::File: Send + Sync + 'static,
 {
-    let log = LogOptions { reserve: storage::LOG_RESERVE_BYTES, ..LogOptions::new(log_id) };
+    let log = LogOptions::new(log_id);
     let keeper = KeeperOptions {
         cache_bytes,
         step_rows: STEP_ROWS,
         job_steps: JOB_STEPS,
-        reserve_bytes: RESERVE_BYTES,
+        reserve_bytes: Pace::NATIVE.reserve_bytes(),
     };
     // Of a file that is damaged in ways that it does not expect redb makes a panic.
     let open = AssertUnwindSafe(|| Opened::open(directory, log, keeper, node::generation));
