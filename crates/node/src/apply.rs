@@ -100,6 +100,17 @@ impl Committed {
     }
 }
 
+/// What a committed entry says is to be done, if it says something.
+fn command_of(entry: &Entry) -> Result<Option<Command>, String> {
+    match (entry.entry_type(), entry.data.is_empty()) {
+        (EntryType::EntryNormal, true) => Ok(None),
+        (EntryType::EntryNormal, false) => Command::decode(&entry.data)
+            .map(Some)
+            .map_err(|error| format!("entry {} cannot be read: {error}", entry.index)),
+        _ => Err(format!("entry {} is of an unknown kind", entry.index)),
+    }
+}
+
 impl State {
     fn begin(&mut self, op: Op) -> Work {
         let Self { store, alarms, .. } = self;
@@ -174,18 +185,20 @@ impl Node {
             let applying = match under_way {
                 Some(applying) => applying,
                 None => {
-                    if self.must_wait() {
-                        slice.end();
-                        break;
-                    }
                     let Some(entry) = self.state.committed.entries.pop_front() else { break };
-                    slice.take(0);
-                    let Some(applying) = self.begin(&entry)? else {
+                    let Some(command) = command_of(&entry)? else {
                         // A leader's first of its term.
+                        slice.take(0);
                         self.passed(Place::of(&entry));
                         continue;
                     };
-                    applying
+                    if self.must_wait(&command.op) {
+                        self.state.committed.entries.push_front(entry);
+                        slice.end();
+                        break;
+                    }
+                    slice.take(0);
+                    self.begin(Place::of(&entry), command)
                 }
             };
             self.go_on(applying, slice)?;
@@ -197,36 +210,25 @@ impl Node {
         Ok(())
     }
 
-    /// Whether the next entry is a compaction, of what watches are still looked for that it
-    /// concerns. They would end, all of them.
-    fn must_wait(&self) -> bool {
-        let State { watchers, committed, .. } = &self.state;
-        let compacts = |entry: &Entry| {
-            Command::decode(&entry.data).is_ok_and(|command| matches!(command.op, Op::Compact(_)))
-        };
-        watchers.is_looking() && committed.entries.front().is_some_and(compacts)
+    /// Whether this is a compaction of what watches are still looked for that it concerns. They
+    /// would end, all of them.
+    fn must_wait(&self, op: &Op) -> bool {
+        matches!(op, Op::Compact(_)) && self.state.watchers.is_looking()
     }
 
-    /// Begins with a committed entry, if there is something to do.
-    fn begin(&mut self, entry: &Entry) -> Result<Option<Applying>, String> {
-        match (entry.entry_type(), entry.data.is_empty()) {
-            (EntryType::EntryNormal, true) => return Ok(None),
-            (EntryType::EntryNormal, false) => {}
-            _ => return Err(format!("entry {} is of an unknown kind", entry.index)),
-        }
-        let Command { id, op } = Command::decode(&entry.data)
-            .map_err(|error| format!("entry {} cannot be read: {error}", entry.index))?;
+    /// Begins with the command of a committed entry.
+    fn begin(&mut self, place: Place, Command { id, op }: Command) -> Applying {
         let scrubs = match &op {
             Op::Compact(compact) if compact.physical => Some(compact.revision),
             _ => None,
         };
         let me = self.me().map_or(0, |(_, me)| me.0);
         let State { store, alarms, .. } = &self.state;
-        let work = match leaves_out(me, entry.index, &op) {
+        let work = match leaves_out(me, place.index, &op) {
             true => Work::Done(apply(&mut store.clone(), &mut alarms.clone(), &op)),
             false => self.state.begin(op),
         };
-        Ok(Some(Applying { place: Place::of(entry), id, scrubs, work }))
+        Applying { place, id, scrubs, work }
     }
 
     /// Goes on with a command. If it is done, answers who waits for it.
