@@ -378,10 +378,13 @@ impl Node {
         let longer = self.clock.campaigns.min(CAMPAIGN_DOUBLES);
         let mut pause = || self.seed.between(100 << longer, 300 << longer);
         let term_before = std::mem::replace(&mut self.clock.campaign_term, raft.term());
-        let votes = term_before != raft.term() || raft.is_voting();
-        if let Some(at) = self.clock.campaign_at.as_mut().filter(|_| votes) {
+        let new_term = term_before != raft.term();
+        if new_term {
+            self.clock.campaign_pause = pause();
+        }
+        if let Some(at) = self.clock.campaign_at.as_mut().filter(|_| new_term || raft.is_voting()) {
             // Somebody else has just stood: that one first, from when this vote is on the disk.
-            *at = (now + pause()).max(*at);
+            *at = (now + self.clock.campaign_pause).max(*at);
         }
         match self.clock.campaign_at {
             // One voter has nobody to wait for.

@@ -14,8 +14,10 @@ pub(crate) struct Clock {
     pub(crate) campaign_at: Option<u64>,
     /// How often that was done since a leader last committed something.
     pub(crate) campaigns: u32,
-    /// The term in which that time was set.
+    /// The term in which that time was set, …
     pub(crate) campaign_term: u64,
+    /// … and how long whoever stood in it is given, from when this member's vote is on the disk.
+    pub(crate) campaign_pause: u64,
     /// Watches may have more to hear than they were told in one turn.
     pub(crate) watches_wait: bool,
     /// More is committed than was applied in one turn.
@@ -34,6 +36,7 @@ impl Clock {
             campaign_at: None,
             campaigns: 0,
             campaign_term: 0,
+            campaign_pause: 0,
             watches_wait: false,
             entries_wait: false,
             proposals_wait: false,

@@ -6,7 +6,7 @@
 //!  cluster N [seed=S] [learners=A,B] [latency=MS] [sync=MS]   places 1 to N, nothing runs
 //!            [links=direct]                                    no hub between members
 //!            [run=ENTRIES] [keep=ENTRIES] [quota=BYTES] [slice=KEYS]
-//!            [rows=ROWS]                                       see `Pace`
+//!            [reads=KEYS] [rows=ROWS]                          see `Pace`
 //!  place P member=M [cluster=C] [token=T] [initial=A,B]        one more directory
 //!  trace KIND…              which lines to show: see `trace::Kind`; none for silence
 //!  start [P…]               all that do not run, if none is named
@@ -77,6 +77,7 @@ pub const ALL: &[(&str, &str)] = scripts![
     "full-link",
     "hub-killed",
     "large-delete",
+    "large-read",
     "large-watch",
     "late-frame-of-a-long-run",
     "leader-crash",
@@ -253,12 +254,14 @@ impl Runner {
         let count: usize = word(args)?.parse()?;
         let defaults = Settings::default();
         let slice = number(args, "slice")?.map(usize::try_from).transpose()?;
+        let reads = number(args, "reads")?.map(usize::try_from).transpose()?;
         let rows = number(args, "rows")?.map(usize::try_from).transpose()?;
         let pace = Pace {
             run_entries: number(args, "run")?.unwrap_or(defaults.pace.run_entries),
             keep_entries: number(args, "keep")?.unwrap_or(defaults.pace.keep_entries),
             quota_bytes: number(args, "quota")?.unwrap_or(defaults.pace.quota_bytes),
             apply_entries: slice.unwrap_or(defaults.pace.apply_entries),
+            read_keys: reads.unwrap_or(defaults.pace.read_keys),
             watch_rows: rows.unwrap_or(defaults.pace.watch_rows),
             ..defaults.pace
         };
