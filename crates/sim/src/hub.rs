@@ -1,5 +1,6 @@
 //! The hub: the relay, its connections, and the bindings that it keeps.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use api::Bytes;
@@ -92,6 +93,7 @@ impl Cluster {
     /// The hub's process dies.
     pub fn kill_hub(&mut self) {
         self.hub.relay = None;
+        self.hub.pieces.clear();
         for (conn, end) in std::mem::take(&mut self.hub.ends) {
             if let End::Member(place) = end {
                 let event = Event::LinkDown { place, conn, again: true };
@@ -117,6 +119,7 @@ impl Cluster {
 
     /// A console goes away.
     pub fn drop_console(&mut self, name: &str) {
+        self.hub.pieces.retain(|(console, _), _| console != name);
         let gone = End::Console(name.into());
         let conns = self.hub.ends.iter().filter(|(_, end)| **end == gone).map(|(conn, _)| *conn);
         for conn in conns.collect::<Vec<_>>() {
@@ -224,7 +227,11 @@ impl Cluster {
 
     pub(crate) fn at_console(&mut self, console: &str, bytes: &[u8]) {
         let body = match Frame::decode(bytes) {
-            Ok(Frame::Server { body, .. }) => Some(body.to_vec()),
+            Ok(Frame::Server { session, body }) => {
+                // It may say that the session is lost, and with it what was half told.
+                self.hub.pieces.remove(&(console.to_owned(), session));
+                Some(Cow::Borrowed(body))
+            }
             Ok(Frame::Piece { session, last, body }) => {
                 let key = (console.to_owned(), session);
                 let pieces = self.hub.pieces.entry(key.clone()).or_default();
@@ -232,7 +239,7 @@ impl Cluster {
                 if !last {
                     return;
                 }
-                self.hub.pieces.remove(&key)
+                self.hub.pieces.remove(&key).map(Cow::Owned)
             }
             _ => None,
         };
