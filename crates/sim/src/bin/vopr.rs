@@ -1,7 +1,7 @@
 //! Lives of clusters, from the command line: `cargo xtask vopr` runs this.
 //!
 //! ```text
-//!  vopr one SEED                  one life, told
+//!  vopr one SEED [of NAME]        one life, told; of a broken build
 //!  vopr minutes N from SEED       lives for so long
 //!  vopr lives N from SEED         so many lives
 //!  vopr mutants [WORD]            each broken build, or those so named, until lives notice
@@ -9,17 +9,12 @@
 //!
 //! Exit codes: 0 all went well, 127 a crash, 128 not alive, 129 not safe.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use kvorum_sim::trace::Kind;
 use kvorum_sim::vopr::mutants::{MUTANTS, Mutant};
-use kvorum_sim::vopr::{Failure, Outcome, Plan, Tally, live_with};
-
-const CRASH: u8 = 127;
-const LIVENESS: u8 = 128;
-const SAFETY: u8 = 129;
+use kvorum_sim::vopr::{Failure, Outcome, Plan, Tally, live, live_with};
 
 /// Progress is shown this often.
 const PROGRESS: Duration = Duration::from_secs(10);
@@ -43,7 +38,11 @@ fn main() -> ExitCode {
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
     let number = |text: &str| text.parse::<u64>().ok();
     match words.as_slice() {
-        ["one", seed] => number(seed).map(one),
+        ["one", seed] => number(seed).map(|seed| one(seed, None)),
+        ["one", seed, "of", name] => {
+            let mutant = MUTANTS.iter().find(|mutant| mutant.name == *name);
+            number(seed).zip(mutant).map(|(seed, mutant)| one(seed, Some(mutant)))
+        }
         ["minutes", minutes, "from", seed] => number(minutes).zip(number(seed)).map(|(n, seed)| {
             let end = Instant::now() + Duration::from_secs(n * 60);
             many(seed, |_| Instant::now() < end)
@@ -56,18 +55,17 @@ fn main() -> ExitCode {
         _ => None,
     }
     .unwrap_or_else(|| {
-        eprintln!("vopr one SEED | minutes N from SEED | lives N from SEED | mutants [WORD]");
+        eprintln!(
+            "vopr one SEED [of NAME] | minutes N from SEED | lives N from SEED | mutants [WORD]"
+        );
         ExitCode::FAILURE
     })
 }
 
 /// One life, with what can be told of it.
-fn one(seed: u64) -> ExitCode {
+fn one(seed: u64, mutant: Option<&Mutant>) -> ExitCode {
     println!("seed {seed}: {:?}", Plan::of(seed));
-    let lived = catch_unwind(AssertUnwindSafe(|| live_with(seed, None, &KINDS)));
-    let Ok(outcome) = lived else {
-        return failed(seed, "a node crashed; what it said is above", CRASH);
-    };
+    let outcome = live_with(seed, mutant, &KINDS);
     let skip = outcome.account.len().saturating_sub(LINES);
     if outcome.result.is_err() {
         println!("the last {LINES} lines of {}:", outcome.account.len());
@@ -83,11 +81,12 @@ fn many(first: u64, more: impl Fn(u64) -> bool) -> ExitCode {
     let mut tally = Tally::default();
     let mut shown = Instant::now();
     for seed in (first..).take_while(|seed| more(seed - first)) {
-        match catch_unwind(|| live_with(seed, None, &[])) {
-            Ok(outcome) if outcome.result.is_ok() => tally.add(&outcome.tally),
+        let outcome = live(seed);
+        if outcome.result.is_err() {
             // Once more, told.
-            _ => return one(seed),
+            return one(seed, None);
         }
+        tally.add(&outcome.tally);
         if shown.elapsed() >= PROGRESS {
             shown = Instant::now();
             println!("seed {seed}: {} lives, {} virtual hours", tally.lives, hours(&tally));
@@ -98,16 +97,17 @@ fn many(first: u64, more: impl Fn(u64) -> bool) -> ExitCode {
 }
 
 fn judge(seed: u64, outcome: &Outcome) -> ExitCode {
-    match &outcome.result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure @ Failure::Liveness(_)) => failed(seed, &failure.to_string(), LIVENESS),
-        Err(failure @ Failure::Safety(_)) => failed(seed, &failure.to_string(), SAFETY),
-    }
+    let Err(failure) = &outcome.result else { return ExitCode::SUCCESS };
+    println!("\nFAILED seed {seed}: {failure}\nreplay with: cargo xtask vopr {seed}");
+    ExitCode::from(code_of(failure))
 }
 
-fn failed(seed: u64, what: &str, code: u8) -> ExitCode {
-    println!("\nFAILED seed {seed}: {what}\nreplay with: cargo xtask vopr {seed}");
-    ExitCode::from(code)
+fn code_of(failure: &Failure) -> u8 {
+    match failure {
+        Failure::Crash(_) => 127,
+        Failure::Liveness(_) => 128,
+        Failure::Safety(_) => 129,
+    }
 }
 
 fn mutants(word: &str) -> ExitCode {
@@ -132,11 +132,10 @@ fn mutants(word: &str) -> ExitCode {
 /// The first seed that notices, and how.
 fn noticed(mutant: &Mutant) -> Option<(u64, String)> {
     (0..mutant.within).find_map(|seed| {
-        let outcome = catch_unwind(|| live_with(seed, Some(mutant), &[])).ok()?;
         // Only a broken promise counts: every rule that is left out here guards one.
-        match outcome.result {
+        match live_with(seed, Some(mutant), &[]).result {
             Err(failure @ Failure::Safety(_)) => Some((seed, failure.to_string())),
-            Err(Failure::Liveness(_)) | Ok(()) => None,
+            Err(Failure::Crash(_) | Failure::Liveness(_)) | Ok(()) => None,
         }
     })
 }
@@ -163,4 +162,18 @@ fn show(tally: &Tally) {
         hours(tally),
         tally.injected()
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use kvorum_sim::vopr::Failure;
+
+    #[test]
+    fn exit_codes_tell_crash_liveness_and_safety_apart() {
+        let (property, text) = ("log_matching", String::new());
+        let violation = kvorum_sim::invariants::Violation { property, text };
+        let failures =
+            [Failure::Crash(String::new()), Failure::Liveness(String::new()), violation.into()];
+        assert_eq!(failures.map(|failure| super::code_of(&failure)), [127, 128, 129]);
+    }
 }

@@ -26,9 +26,10 @@
 //! clients could notice: a read must see what is committed already though nobody was told. A
 //! read by ReadIndex does.
 //!
-//! *Unknown* fates: a request that ended with an error, with its session, or never, may have
+//! *Unknown* fates: a request that timed out, ended with its session, or never, may have
 //! happened at any time after it began. If it is in the log, it must be above its floor like any
-//! other; if not, nothing follows.
+//! other; if not, nothing follows. Other errors are *promises*: a write that was refused changes
+//! nothing, then or later, in the log or not.
 //!
 //! Serializable reads may be old: they must be right at the revision that they name, and no more.
 
@@ -69,6 +70,8 @@ pub struct History {
     open: BTreeMap<u64, Asked>,
     /// By content: the floor of each write that was ever asked for.
     writes: BTreeMap<Vec<u8>, i64>,
+    /// Writes whose client was told that they did not happen, by content, and how it was told.
+    refused: BTreeMap<Vec<u8>, Error>,
     /// How many were answered.
     pub answered: u64,
     /// Requests that ended with an error.
@@ -119,12 +122,17 @@ impl History {
     /// # Errors
     /// If nobody asked for it, or it comes before something that was answered before it began.
     pub fn committed(&self, index: u64, entry: &Committed) -> Check {
-        let Some((request, _)) = &entry.command else { return Ok(()) };
+        let Some((request, result)) = &entry.command else { return Ok(()) };
         // Members raise alarms by themselves.
         if matches!(request, Request::Alarm(_)) {
             return Ok(());
         }
-        let floor = self.writes.get(&encode_body(request));
+        let content = encode_body(request);
+        let floor = self.writes.get(&content);
+        let promised = self.refused.get(&content).filter(|_| result.is_ok());
+        ensure(promised.is_none(), NAME, || {
+            format!("entry {index} does what was refused as {promised:?}: {request:?}")
+        })?;
         let (before, after) = entry.revisions;
         ensure(floor.is_some(), NAME, || format!("nobody asked for entry {index}: {request:?}"))?;
         ensure(floor.is_none_or(|floor| before >= *floor), NAME, || {
@@ -152,6 +160,9 @@ impl History {
             Err(error) => {
                 self.failed += 1;
                 self.last_error = Some((id, error.clone()));
+                if asked.sort == Sort::Write {
+                    return self.promised(&asked, error, truth);
+                }
                 return refused(&asked, &error, truth);
             }
         };
@@ -161,6 +172,34 @@ impl History {
             Sort::Read | Sort::Serializable => read(client, &asked, response, truth),
         }
     }
+
+    /// A write ended with an error. If that is a promise it must hold.
+    fn promised(&mut self, asked: &Asked, error: Error, truth: &Truth) -> Check {
+        let Asked { client, request, .. } = asked;
+        if !is_unique(request) || !is_promise(&error) {
+            return Ok(());
+        }
+        let done = truth.place_of(request).and_then(|entry| entry.command.as_ref());
+        ensure(!done.is_some_and(|(_, result)| result.is_ok()), NAME, || {
+            format!("{client} was refused {request:?}, which is done: {error}")
+        })?;
+        self.refused.insert(encode_body(request), error);
+        Ok(())
+    }
+}
+
+/// Whether a write that ended so did not happen, and never will.
+fn is_promise(error: &Error) -> bool {
+    !matches!(
+        error,
+        Error::Timeout
+            | Error::TimeoutLeaderFail
+            | Error::TimeoutConnectionLost
+            | Error::Stopped
+            | Error::Canceled
+            | Error::Unavailable(_)
+            | Error::Damaged(_)
+    )
 }
 
 fn wrote(client: &str, asked: &Asked, response: &Response, truth: &Truth) -> Check {
@@ -205,7 +244,7 @@ fn read(client: &str, asked: &Asked, response: Response, truth: &Truth) -> Check
     })
 }
 
-/// An error promises nothing, but for two: that a revision is not there yet, or not any more.
+/// Of a read's errors two are promises: that a revision is not there yet, or not any more.
 fn refused(asked: &Asked, error: &Error, truth: &Truth) -> Check {
     let Request::Range(range) = &asked.request else { return Ok(()) };
     let revision = range.revision;

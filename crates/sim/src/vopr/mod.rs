@@ -8,9 +8,8 @@
 //!            └ how many members, which faults, how fast
 //! ```
 //!
-//! A life ends well, or with a [`Failure`]: of *liveness* if the cluster did not heal in time, of
-//! *safety* if a property did not hold. A panic of a node is neither; whoever runs lives tells it
-//! apart. The same seed lives the same life, natively and in wasm: [`trace_hash`].
+//! A life ends well, or with a [`Failure`]: a *crash* if a node panicked, of *liveness* if the
+//! cluster did not heal in time, of *safety* if a property did not hold. The same seed lives the same life, natively and in wasm: [`trace_hash`].
 //!
 //! # Earning trust
 //!
@@ -25,6 +24,7 @@ mod plan;
 mod workload;
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::invariants::Violation;
 use crate::trace::Kind;
@@ -35,6 +35,8 @@ pub use plan::Plan;
 /// How a life can end badly.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
+    /// A node panicked, with these words.
+    Crash(String),
     /// It did not heal, or not in time.
     Liveness(String),
     /// A property did not hold.
@@ -50,6 +52,7 @@ impl From<Violation> for Failure {
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Crash(text) => write!(f, "crash: {text}"),
             Self::Liveness(text) => write!(f, "liveness: {text}"),
             Self::Safety(violation) => {
                 write!(f, "safety, {}: {}", violation.property, violation.text)
@@ -136,8 +139,17 @@ pub fn live_with(seed: u64, mutant: Option<&Mutant>, show: &[Kind]) -> Outcome {
     let lying_disks = mutant.is_some_and(Mutant::lying_disks);
     let mut life = Life::new(seed, lying_disks);
     life.cluster.trace.show(show.iter().copied());
-    let result = life.live();
+    let result = caught(|| life.live());
     life.outcome(result)
+}
+
+/// Lives; a panic is one way to end. Of a life in pieces only its account is looked at.
+fn caught(live: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+    catch_unwind(AssertUnwindSafe(live)).unwrap_or_else(|panic| {
+        let fixed = panic.downcast_ref::<&str>().map(ToString::to_string);
+        let words = fixed.or_else(|| panic.downcast_ref::<String>().cloned());
+        Err(Failure::Crash(words.unwrap_or_default()))
+    })
 }
 
 /// Lives whose traces are pinned: a line each, the seed and its [`trace_hash`] in hexadecimal.
@@ -156,4 +168,20 @@ pub fn traces() -> String {
 #[must_use]
 pub fn trace_hash(seed: u64) -> u64 {
     live(seed).hash
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Failure, caught};
+
+    #[test]
+    fn a_panic_ends_a_life_as_a_crash() {
+        let crash = |words: &str| Err(Failure::Crash(words.into()));
+        assert_eq!(caught(|| panic!("the log is gone")), crash("the log is gone"));
+        let entry = 7;
+        assert_eq!(caught(|| panic!("entry {entry} is gone")), crash("entry 7 is gone"));
+        let late = Failure::Liveness("late".into());
+        assert_eq!(caught(|| Err(late.clone())), Err(late.clone()));
+        assert_eq!(caught(|| Ok(())), Ok(()));
+    }
 }
