@@ -6,7 +6,7 @@
 //!  cluster N [seed=S] [learners=A,B] [latency=MS] [sync=MS]   places 1 to N, nothing runs
 //!            [links=direct]                                    no hub between members
 //!            [run=ENTRIES] [keep=ENTRIES] [quota=BYTES] [slice=KEYS]
-//!            [reads=KEYS] [rows=ROWS]                          see `Pace`
+//!            [kept=BYTES] [reads=KEYS] [rows=ROWS]             see `Pace`
 //!  place P member=M [cluster=C] [token=T] [initial=A,B]        one more directory
 //!  trace KIND…              which lines to show: see `trace::Kind`; none for silence
 //!  start [P…]               all that do not run, if none is named
@@ -89,6 +89,7 @@ pub const ALL: &[(&str, &str)] = scripts![
     "rolled-back",
     "sighting-pending",
     "snapshot",
+    "snapshot-kept",
     "tokens",
     "trap-1-doubled-propose",
     "trap-1-late-propose",
@@ -254,11 +255,13 @@ impl Runner {
         let count: usize = word(args)?.parse()?;
         let defaults = Settings::default();
         let slice = number(args, "slice")?.map(usize::try_from).transpose()?;
+        let kept = number(args, "kept")?.map(usize::try_from).transpose()?;
         let reads = number(args, "reads")?.map(usize::try_from).transpose()?;
         let rows = number(args, "rows")?.map(usize::try_from).transpose()?;
         let pace = Pace {
             run_entries: number(args, "run")?.unwrap_or(defaults.pace.run_entries),
             keep_entries: number(args, "keep")?.unwrap_or(defaults.pace.keep_entries),
+            keep_bytes: kept.unwrap_or(defaults.pace.keep_bytes),
             quota_bytes: number(args, "quota")?.unwrap_or(defaults.pace.quota_bytes),
             apply_entries: slice.unwrap_or(defaults.pace.apply_entries),
             read_keys: reads.unwrap_or(defaults.pace.read_keys),
