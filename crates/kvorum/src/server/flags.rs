@@ -15,6 +15,9 @@ const DEFAULT_NAME: &str = "default";
 const ELECTION_MAX_MS: u64 = 50_000;
 /// etcd's smallest ratio of election timeout to heartbeat.
 const HEARTBEATS_PER_ELECTION: u64 = 5;
+/// A node counts an election timeout in at least so many heartbeats. Who asks for fewer gets the
+/// timeout that he asks for, and heartbeats more often.
+const HEARTBEATS_AT_LEAST: u64 = 10;
 
 /// Enough for what is read again and again.
 const DEFAULT_CACHE_BYTES: u64 = 64 * 1024 * 1024;
@@ -65,7 +68,7 @@ pub(crate) struct ServerArgs {
     /// Tells clusters apart whose members have the same names
     #[arg(long, env = "ETCD_INITIAL_CLUSTER_TOKEN", default_value = "etcd-cluster")]
     initial_cluster_token: String,
-    /// Milliseconds between two heartbeats of a leader
+    /// Milliseconds between two heartbeats of a leader; at most a tenth of the election timeout
     #[arg(long, env = "ETCD_HEARTBEAT_INTERVAL", value_name = "MS", default_value_t = 100)]
     heartbeat_interval: u64,
     /// Milliseconds without a heartbeat until an election
@@ -189,7 +192,8 @@ impl ServerArgs {
                  {ELECTION_MAX_MS}ms"
             );
         }
-        Ok(Timing { heartbeat_ms, election_ms })
+        let often = (election_ms / HEARTBEATS_AT_LEAST).max(1);
+        Ok(Timing { heartbeat_ms: heartbeat_ms.min(often), election_ms })
     }
 
     /// The initial members; this one's URLs must be those that it advertises.
@@ -350,7 +354,8 @@ mod tests {
             "--election-timeout[1000ms] should be at least as 5 times as \
              --heartbeat-interval[300ms]"
         );
-        settings(&["--heartbeat-interval=200"]).expect("five times are enough");
+        let timing = settings(&["--heartbeat-interval=200"]).expect("five times are enough").timing;
+        assert_eq!((timing.heartbeat_ms, timing.election_ms), (100, 1000), "ten, then");
         let long = refused(&["--election-timeout=50001"]);
         assert!(long.contains("is too long, and should be set less than 50000ms"), "{long}");
         settings(&["--election-timeout=50000"]).expect("the longest");
