@@ -1,11 +1,11 @@
-//! A node whose disk hangs, by its handle.
+//! A node whose disk hangs, or the part of it that holds the store, by its handle.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use api::frame::{Attached, Frame, decode_body, encode_body};
 use api::identity::Incarnation;
-use api::kv::{PutRequest, RangeRequest};
+use api::kv::{CompactRequest, PutRequest, RangeRequest};
 use api::session::{ClientMessage, Request, Response, ServerMessage};
 use api::{Bytes, Error};
 use node::{Config, Pace, Timing};
@@ -19,17 +19,31 @@ use crate::server::disk::open_files;
 /// Longer than anything here takes.
 const WAIT: Duration = Duration::from_secs(20);
 
-/// A directory whose syncs can be made to hang.
+/// What hangs of a directory.
+#[derive(Debug, Default)]
+struct Hangs {
+    /// Syncs of files whose names begin so.
+    of: Option<&'static str>,
+    /// Syncs that wait.
+    waiting: usize,
+}
+
+/// A directory whose syncs can be made to hang, or a file of it, by its name.
 #[derive(Clone, Debug)]
 struct Hanging<T> {
     inner: T,
-    hangs: Arc<(Mutex<bool>, Condvar)>,
+    name: String,
+    hangs: Arc<(Mutex<Hangs>, Condvar)>,
 }
 
 impl<T> Hanging<T> {
-    fn hang(&self, hangs: bool) {
-        *self.hangs.0.lock().unwrap_or_else(PoisonError::into_inner) = hangs;
+    fn hang(&self, of: Option<&'static str>) {
+        self.hangs().of = of;
         self.hangs.1.notify_all();
+    }
+
+    fn hangs(&self) -> MutexGuard<'_, Hangs> {
+        self.hangs.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -41,7 +55,7 @@ impl Directory for Hanging<MemDirectory> {
     }
 
     fn open(&self, name: &str) -> Result<Option<Self::File>, FileError> {
-        let hanging = |inner| Hanging { inner, hangs: self.hangs.clone() };
+        let hanging = |inner| Hanging { inner, name: name.into(), hangs: self.hangs.clone() };
         Ok(self.inner.open(name)?.map(hanging))
     }
 
@@ -68,9 +82,11 @@ impl File for Hanging<MemFile> {
     }
 
     fn sync(&self) -> Result<(), FileError> {
-        let hangs = self.hangs.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let free = self.hangs.1.wait_while(hangs, |hangs| *hangs);
-        drop(free);
+        let mut hangs = self.hangs();
+        hangs.waiting += 1;
+        let held = |hangs: &mut Hangs| hangs.of.is_some_and(|of| self.name.starts_with(of));
+        let free = self.hangs.1.wait_while(hangs, held);
+        free.unwrap_or_else(PoisonError::into_inner).waiting -= 1;
         self.inner.sync()
     }
 }
@@ -85,8 +101,9 @@ struct One {
 }
 
 impl One {
-    async fn start() -> Self {
-        let directory = Hanging { inner: MemDirectory::default(), hangs: Arc::default() };
+    async fn start(pace: Pace) -> Self {
+        let (inner, name) = (MemDirectory::default(), String::new());
+        let directory = Hanging { inner, name, hangs: Arc::default() };
         let opened = open_files(directory.clone(), 1, 1024 * 1024).expect("opens");
         let config = Config {
             cluster: "default".into(),
@@ -100,7 +117,7 @@ impl One {
             build: String::new(),
             urls: BTreeMap::new(),
             timing: Timing { heartbeat_ms: 10, election_ms: 100 },
-            pace: Pace::NATIVE,
+            pace,
         };
         let node = Node::new(config, 0, &opened.recovered, opened.base).expect("starts");
         let disk = Disk::start(opened.journal, opened.keeper, Metrics::new());
@@ -134,6 +151,16 @@ impl One {
         }
     }
 
+    /// Puts so often, and reads each time that it is there.
+    async fn put_and_read(&mut self, revision: &mut i64, times: usize) {
+        for _ in 0..times {
+            *revision += 1;
+            let Ok(Response::Put(put)) = self.ask(put("again")).await else { panic!("it puts") };
+            let Ok(Response::Range(read)) = self.ask(read(false)).await else { panic!("it reads") };
+            assert_eq!([put.header.revision, read.header.revision], [*revision; 2]);
+        }
+    }
+
     async fn answer(&mut self) -> (u64, Result<Response, Error>) {
         let (_, body) = timeout(WAIT, self.replies.recv()).await.expect("in time").expect("one");
         match decode_body(&body).expect("a message") {
@@ -155,8 +182,8 @@ fn read(serializable: bool) -> Request {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_disk_hangs_what_needs_no_disk_is_answered() {
-    let mut one = One::start().await;
-    one.directory.hang(true);
+    let mut one = One::start(Pace::NATIVE).await;
+    one.directory.hang(Some(""));
     let since = Instant::now();
     let mut puts = Vec::new();
     for _ in 0..300 {
@@ -178,9 +205,33 @@ async fn while_the_disk_hangs_what_needs_no_disk_is_answered() {
     assert!(took > Duration::from_secs(5) && took < Duration::from_secs(8), "{took:?}");
 
     // What was too late for its callers is there all the same.
-    one.directory.hang(false);
+    one.directory.hang(None);
     let Ok(Response::Put(put)) = one.ask(put("after")).await else { panic!("it goes on") };
     assert_eq!(put.header.revision, 303);
+}
+
+/// No put and no read waits for the store's syncs, be it that changes are moved down, that the
+/// rows that a compaction dropped are, or that the file is written anew.
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_stores_file_hangs_all_is_answered() {
+    let mut one = One::start(Pace { run_rows: 10, rewrite_bytes: 1, ..Pace::NATIVE }).await;
+    let mut revision = 2;
+    for _ in 0..20 {
+        one.directory.hang(Some("store-"));
+        one.put_and_read(&mut revision, 20).await;
+        let hangs = async {
+            while one.directory.hangs().waiting == 0 {
+                sleep(Duration::from_millis(1)).await;
+            }
+        };
+        timeout(WAIT, hangs).await.expect("what was put is on its way to the store");
+        one.put_and_read(&mut revision, 20).await;
+        let compact = CompactRequest { revision, physical: false };
+        one.ask(Request::Compact(compact)).await.expect("it forgets");
+        one.put_and_read(&mut revision, 1).await;
+        assert!(one.directory.hangs().waiting > 0, "it still is");
+        one.directory.hang(None);
+    }
 }
 
 /// A relay hears how the member is.
