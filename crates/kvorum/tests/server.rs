@@ -3,6 +3,7 @@
 mod common;
 
 use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use common::server::{Load, Server, all_there, get, leader, members, one, put, three};
@@ -114,22 +115,89 @@ async fn a_wiped_directory_is_refused() {
     servers[0].kv().put(put("a", "1")).await.expect("puts");
     servers[2].kill();
     fs::remove_dir_all(servers[2].data()).expect("is there");
+    is_refused(&mut servers[2], "what was stored here is gone").await;
+    servers[1].kv().put(put("a", "2")).await.expect("the others go on");
+}
+
+/// What becomes of copies, and what can be done.
+const OLDER: &str =
+    "its directory is a copy or an older state of one that has run since; use that one";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copied_directory_is_refused() {
+    let mut servers = three().await;
+    servers[1].kv().put(put("a", "1")).await.expect("puts");
+    // Of two members the one whose name is smaller dials: a copy of `a` finds the others.
+    servers[0].kill();
+    let mut twin = servers[0].twin();
+    copy(&servers[0].data(), &twin.data());
+    servers[0].start();
+    servers[0].ready().await;
+    is_refused(&mut twin, OLDER).await;
+    // The original does not notice; and when it is down the copy still counts for nothing.
+    servers[0].kv().put(put("a", "2")).await.expect("it serves");
+    servers[0].kill();
+    twin.kill();
+    is_refused(&mut twin, OLDER).await;
+    servers[2].kill();
+    let read = servers[1].kv().range(get("a")).await.expect_err("one of three is no majority");
+    assert_eq!(read.code(), Code::Unavailable, "{read}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_went_back_in_time_is_refused() {
+    let mut servers = three().await;
+    let older = tempfile::tempdir().expect("a directory");
+    servers[2].kill();
+    copy(&servers[2].data(), older.path());
     servers[2].start();
+    servers[2].ready().await;
+    servers[2].kv().put(put("a", "1")).await.expect("it acknowledges");
+    servers[2].kill();
+
+    let newer = servers[2].data().with_extension("newer");
+    fs::rename(servers[2].data(), &newer).expect("moves");
+    copy(older.path(), &servers[2].data());
+    is_refused(&mut servers[2], OLDER).await;
+    servers[1].kv().put(put("b", "1")).await.expect("the others go on");
+
+    // As it says: the one that has run since is the right one.
+    servers[2].kill();
+    fs::remove_dir_all(servers[2].data()).expect("is there");
+    fs::rename(&newer, servers[2].data()).expect("moves");
+    servers[2].start();
+    servers[2].ready().await;
+    let read = servers[2].kv().range(get("a")).await.expect("reads").into_inner();
+    assert_eq!(read.kvs[0].value, "1");
+}
+
+/// Copies a directory of files.
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("makes it");
+    for entry in fs::read_dir(from).expect("is there") {
+        let path = entry.expect("reads").path();
+        fs::copy(&path, to.join(path.file_name().expect("a file's"))).expect("copies");
+    }
+}
+
+/// Starts it once more: it runs, says `words`, and serves nobody.
+async fn is_refused(server: &mut Server, words: &str) {
+    let before = server.said().len();
+    server.start();
     let since = Instant::now();
     let error = loop {
-        let asked = servers[2].kv().range(get("a")).await;
-        let error = asked.expect_err("it knows nothing");
+        let error = server.kv().range(get("a")).await.expect_err("it may not serve");
         assert_eq!(error.code(), Code::Unavailable, "{error}");
         if error.message().contains("refused") {
             break error;
         }
-        assert!(since.elapsed() < common::WAIT, "{error}");
+        assert!(since.elapsed() < common::WAIT, "{error}: {}", server.said());
         tokio::time::sleep(Duration::from_millis(20)).await;
     };
-    assert!(error.message().contains("what was stored here is gone"), "{error}");
-    assert!(servers[2].said().contains("what was stored here is gone"), "{}", servers[2].said());
-    assert!(servers[2].runs());
-    servers[1].kv().put(put("a", "2")).await.expect("the others go on");
+    assert!(error.message().contains(words), "{error}");
+    let said = server.said();
+    assert!(said[before..].contains(words), "{said}");
+    assert!(server.runs());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -154,6 +154,14 @@ impl Server {
         self.peer = other.peer;
     }
 
+    /// Another process that says that it is this member, in a directory of its own.
+    pub(crate) fn twin(&self) -> Self {
+        let mut twin = members(&[&self.name]).remove(0);
+        let url = |peer: u16| format!("=http://127.0.0.1:{peer}");
+        twin.cluster = self.cluster.replace(&url(self.peer), &url(twin.peer));
+        twin
+    }
+
     /// In the data directory of another.
     pub(crate) fn in_directory(self, other: &Self) -> Self {
         self.at(other.data())
@@ -239,9 +247,9 @@ impl Server {
         self.child.is_some()
     }
 
-    /// What it has said in all its runs.
+    /// What it has said in all its runs; nothing if it was never started.
     pub(crate) fn said(&self) -> String {
-        std::fs::read_to_string(self.dir.path().join("stderr")).expect("a file")
+        std::fs::read_to_string(self.dir.path().join("stderr")).unwrap_or_default()
     }
 
     pub(crate) fn data(&self) -> PathBuf {
