@@ -1,9 +1,11 @@
 // No call into the module works for long, however much there is to do.
 
 import assert from 'node:assert/strict';
+import { readdirSync } from 'node:fs';
 
 import { load } from '../browser/lib/load.mjs';
 import { scene } from '../browser/lib/scene.mjs';
+import { until } from '../browser/lib/until.mjs';
 
 const MEMBERS = ['1', '2', '3'];
 
@@ -42,11 +44,26 @@ scene('no call into the module works for long under load', async (stage) => {
   do {
     for (const member of members) if (!member.child) member.start();
     await Promise.all(members.map((member) => member.serves()));
+    const [other, , away] = members;
+    await away.kill();
+    const store = stores(away);
     console.log(`# ${await load(stage, hub, { keys: 50_000, mib: 60, sideBySide: 50 })}`);
+    // The log does not reach back to where it was: it is given a snapshot.
+    away.start();
+    await until('the member that was away to have all', () => {
+      const [has, all] = [away, other].map((member) => member.last('report')?.report.revision);
+      return has >= all;
+    }, 60_000);
+    assert.notDeepEqual(stores(away), store, 'a snapshot is a new file');
     tries.push(await longest(members));
   } while (tries.at(-1) >= CALL_MS && tries.length < TRIES);
   assert.ok(tries.at(-1) > 0 && tries.at(-1) < CALL_MS, `calls worked for ${tries} ms`);
 }, { timeout: 400_000 });
+
+/** The files of a member's store. */
+function stores(member) {
+  return readdirSync(member.dir).filter((name) => name.startsWith('store-'));
+}
 
 /** Ends members, and answers how long the longest call of any worked. */
 async function longest(members) {
