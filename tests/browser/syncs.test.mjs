@@ -68,7 +68,7 @@ async function watchSyncs(browser, file) {
   try {
     await once(child, 'spawn');
   } catch {
-    console.log('# there is no strace here: only what the members asked for is counted');
+    console.log('# SKIPPED: there is no strace here: only what the members asked for is counted');
     return none;
   }
   let said = '';

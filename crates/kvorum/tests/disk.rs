@@ -68,7 +68,7 @@ async fn bring_back(server: &Server) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_told_and_cleared_by_its_operator() {
-    let Some(mount) = Mount::of(256) else { return };
+    let Some(mount) = Mount::or_skip(256) else { return };
     let mut server = mount.holds(members(&["default"]).remove(0));
     server.start();
     server.ready().await;
@@ -126,7 +126,7 @@ async fn where_one_members_disk_is_full_the_others_lose_nothing() {
 }
 
 async fn fill_one_disk(bytes: usize) {
-    let Some(mount) = Mount::of(48) else { return };
+    let Some(mount) = Mount::or_skip(48) else { return };
     let mut servers = members(&["a", "b", "c"]);
     let full = mount.holds(servers.remove(0));
     servers.insert(0, full);
@@ -154,7 +154,7 @@ async fn fill_one_disk(bytes: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_only_directory_is_told() {
-    let Some(mount) = Mount::of(16) else { return };
+    let Some(mount) = Mount::or_skip(16) else { return };
     let mut server = mount.holds(members(&["default"]).remove(0));
     server.start();
     server.ready().await;

@@ -17,8 +17,8 @@ pub(crate) struct Mount {
 }
 
 impl Mount {
-    /// Of so many MiB. Nothing where this system does not let its users have one; says so then.
-    pub(crate) fn of(mib: u32) -> Option<Self> {
+    /// Of so many MiB. Nothing where this system does not let its users have one.
+    fn of(mib: u32) -> Option<Self> {
         let dir = tempfile::tempdir().expect("a directory");
         let mount = format!(
             "mount -t tmpfs -o size={mib}m kvorum-test \"$0\" && echo mounted && exec cat >&2"
@@ -35,10 +35,21 @@ impl Mount {
         let out = mount.holder.stdout.take().expect("it is piped");
         BufReader::new(out).read_line(&mut said).expect("it can be read");
         if said != "mounted\n" {
-            eprintln!("SKIPPED: this system lets its users mount nothing (unshare --user --mount)");
             return None;
         }
         Some(mount)
+    }
+
+    /// As [`of`](Self::of), and says if it cannot be: past the runner, which keeps to itself what a
+    /// test prints that is content.
+    pub(crate) fn or_skip(mib: u32) -> Option<Self> {
+        let mount = Self::of(mib);
+        if mount.is_none() {
+            let words =
+                "SKIPPED: full disks; users may mount nothing here (unshare --user --mount)";
+            writeln!(std::io::stderr(), "{words}").expect("it can be said");
+        }
+        mount
     }
 
     /// This member, with its data there.

@@ -156,9 +156,17 @@ pub(crate) fn logged<C>(
     for test in failed(&log) {
         run::step("Failed", test.name);
     }
+    for what in skipped(&log) {
+        run::step("Skipped", what);
+    }
     let result = result
         .map_err(|error| anyhow!("{error:#}\n{}\n  (all of it: {})", quote(&log), path.display()));
     (counts, result)
+}
+
+/// What tests say that they could not test here.
+fn skipped(log: &str) -> impl Iterator<Item = &str> {
+    log.lines().filter_map(|line| line.split_once("SKIPPED: ")).map(|(_, what)| what)
 }
 
 fn run_into(command: &mut Command, log: &Path) -> Result<()> {
@@ -169,7 +177,7 @@ fn run_into(command: &mut Command, log: &Path) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Counts, STEPS, logged, test_files};
+    use super::{Counts, STEPS, logged, skipped, test_files};
     use crate::run;
 
     #[test]
@@ -187,6 +195,12 @@ mod tests {
         let (counts, result) = logged("self-test", command.args(["-c", script]), Counts::of_cargo);
         assert_eq!(counts, Counts { passed: 2, failed: 1 });
         assert!(result.unwrap_err().to_string().contains("| test result: FAILED"));
+    }
+
+    #[test]
+    fn what_could_not_be_tested_is_named() {
+        let log = "test a ... SKIPPED: no room here\nok\n# SKIPPED: no strace here\n";
+        assert_eq!(skipped(log).collect::<Vec<_>>(), ["no room here", "no strace here"]);
     }
 
     #[test]
