@@ -8,7 +8,7 @@
 
 import * as wasm from './kvorum_worker.js';
 import { Host } from './host.js';
-import { OpfsFiles } from './opfs.js';
+import { OpfsFiles, holdsData, isRefusal } from './opfs.js';
 
 let directory = null; // of this member in OPFS, if there is one
 let files = null; // in it
@@ -60,7 +60,8 @@ async function mark(cluster) {
   }
 }
 
-// The member's directory: OPFS, or memory where OPFS is refused (some private windows).
+// The member's files: in OPFS, or in memory where the browser refuses them. In some private windows
+// it refuses directories, in others only to open a file.
 async function open({ cluster, member }) {
   try {
     const root = await navigator.storage.getDirectory();
@@ -68,13 +69,34 @@ async function open({ cluster, member }) {
     const home = await top.getDirectoryHandle(cluster, { create: true });
     directory = await home.getDirectoryHandle(member, { create: true });
   } catch (error) {
-    disk = wasm.Disk.inMemory();
-    post({ type: 'storage', kind: 'memory', reason: `${error.name}: ${error.message}` });
+    openInMemory(error);
     return;
   }
-  files = await OpfsFiles.open(directory);
+  try {
+    files = await OpfsFiles.open(directory);
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    if (await holdsData(directory)) throw new DataRefused(error);
+    // No mark: its cluster's data will not be there.
+    directory = null;
+    openInMemory(error);
+    return;
+  }
   disk = wasm.Disk.onFiles(files);
   post({ type: 'storage', kind: 'opfs' });
+}
+
+function openInMemory(refusal) {
+  disk = wasm.Disk.inMemory();
+  post({ type: 'storage', kind: 'memory', reason: `${refusal.name}: ${refusal.message}` });
+}
+
+// The browser refuses files that hold this member's data. Without them it would be another member.
+class DataRefused extends Error {
+  constructor({ name, message }) {
+    super(`this browser refuses them (${name}: ${message}), and they hold its data. Nothing was `
+      + 'changed. Allow this site to use its data, then restart this member');
+  }
 }
 
 async function start(options) {
@@ -85,7 +107,7 @@ async function start(options) {
   } catch (error) {
     // The files are another tab's, or the module could not be loaded: both may pass.
     const reason = `the member's files could not be opened: ${error?.message ?? error}`;
-    post({ type: 'failed', reason, restart: true });
+    post({ type: 'failed', reason, restart: !(error instanceof DataRefused) });
     return;
   }
   run();

@@ -12,6 +12,20 @@ const OURS = /^(log|store)-\d+$/;
 const PATIENCE_MS = 2000;
 const RETRY_MS = 50;
 
+// How a browser says that it gives no files: its user's settings, its policy, or a method that it
+// does not have. Of a file that another Worker has open it says something else.
+const REFUSALS = ['NotAllowedError', 'SecurityError', 'TypeError'];
+
+export const isRefusal = (error) => REFUSALS.includes(error?.name);
+
+// Whether a member has written to this directory. What was only opened is there, and empty.
+export async function holdsData(directory) {
+  for await (const entry of directory.values()) {
+    if ((await entry.getFile()).size > 0) return true;
+  }
+  return false;
+}
+
 export class OpfsFiles {
   #directory;
   #names = new Set();

@@ -10,19 +10,46 @@ import { until } from './lib/until.mjs';
 
 const MEMBERS = ['1', '2', '3'];
 
-/** A browser that gives no files, as some do in a private window. */
-const NO_FILES = `
-  navigator.storage.getDirectory =
-    () => Promise.reject(new DOMException('not in a private window', 'SecurityError'));
-`;
+/** What browsers refuse, as some do in a private window, and what is known of it afterwards. */
+const REFUSALS = {
+  'where files are refused': {
+    script: `navigator.storage.getDirectory =
+      () => Promise.reject(new DOMException('not in a private window', 'SecurityError'));`,
+    why: /in memory.*not in a private window/is,
+    afterwards: 'lost',
+  },
+  // The page finds directories as they were left: with nothing in them.
+  'where only opening files is refused': {
+    script: `FileSystemFileHandle.prototype.createSyncAccessHandle =
+      () => Promise.reject(new DOMException('not in a private window', 'NotAllowedError'));`,
+    why: /in memory.*not in a private window/is,
+    afterwards: 'away',
+  },
+  'where there is no way to open files': {
+    script: 'delete FileSystemFileHandle.prototype.createSyncAccessHandle;',
+    why: /in memory.*not a function/is,
+    afterwards: 'away',
+  },
+};
 
-scene('where files are refused, members live in memory and say so', async (stage) => {
-  const hub = await stage.hub({ site: await stage.site({ 'browser.js': (js) => NO_FILES + js }) });
-  const browser = await stage.browser(hub);
-  await browser.context.addInitScript(NO_FILES);
+for (const [where, { script, why, afterwards }] of Object.entries(REFUSALS)) {
+  scene(`${where}, members live in memory and say so`, async (stage) => {
+    const hub = await stage.hub({ site: await refusing(stage, script) });
+    const browser = await stage.browser(hub);
+    await browser.context.addInitScript(script);
+    await liveInMemory(stage, hub, browser, { why, afterwards });
+  });
+}
+
+/** The site whose members' Workers are in a browser that refuses something. */
+function refusing(stage, script) {
+  return stage.site({ 'browser.js': (js) => script + js });
+}
+
+async function liveInMemory(stage, hub, browser, { why, afterwards }) {
   const page = await browser.open('/');
   const leader = await page.leader();
-  await page.noticeSays(/in memory.*not in a private window/is);
+  await page.noticeSays(why);
   for (const name of MEMBERS) {
     const card = await page.member(name, { place: /in memory only/ });
     assert.ok(!card.actions.includes('open in its own tab'), 'it could not take its data along');
@@ -53,11 +80,38 @@ scene('where files are refused, members live in memory and say so', async (stage
 
   // The page goes, and with it everything. What comes after says so, and offers what is left.
   await page.page.reload();
-  for (const name of MEMBERS) await page.member(name, { role: 'stopped', reason: 'lost' });
-  await page.press('1', 'Start a new cluster here');
+  const gone = { role: 'stopped', reason: afterwards };
+  for (const name of MEMBERS) await page.member(name, gone);
+  await page.page.getByRole('button', { name: 'Start a new cluster here' }).first().click();
   await page.page.getByRole('dialog').getByRole('button', { name: 'Start a new cluster' }).click();
   await page.leader();
   assert.equal(await hub.etcdctl.value('k'), undefined);
+}
+
+scene('a member whose data is there does not live in memory beside it', async (stage) => {
+  stage.expects(...HUB_GONE);
+  const hub = await stage.hub();
+  const browser = await stage.browser(hub);
+  const page = await browser.open('/');
+  await page.leader();
+  await hub.etcdctl.run('put', 'k', 'v');
+
+  const { site } = hub;
+  const { script } = REFUSALS['where only opening files is refused'];
+  await serve(hub, await refusing(stage, script));
+  await page.page.reload();
+  for (const name of MEMBERS) {
+    const { note, actions } = await page.member(name, { role: 'stopped', note: /could not be/ });
+    assert.match(note, /refuses.*not in a private window.*hold its data.*Allow/);
+    assert.ok(actions.includes('Restart'));
+  }
+
+  // Allowed again, they have it all.
+  await serve(hub, site);
+  await page.page.reload();
+  await page.leader();
+  for (const name of MEMBERS) await page.member(name, { place: /keeps files/ });
+  assert.equal(await hub.etcdctl.value('k'), 'v');
 });
 
 scene('a page that is older than the hub asks to be loaded anew', async (stage) => {
@@ -71,9 +125,7 @@ scene('a page that is older than the hub asks to be loaded anew', async (stage) 
   // The next build comes.
   const { build } = JSON.parse(await readFile(join(hub.site, 'build.json'), 'utf8'));
   const next = (text) => text.replaceAll(build, '0123456789abcdef');
-  await hub.kill();
-  hub.site = await stage.site({ 'build.json': next, 'index.html': next });
-  await hub.start();
+  await serve(hub, await stage.site({ 'build.json': next, 'index.html': next }));
   await page.noticeSays(/older build.*reload/is);
   const { err } = await hub.etcdctl.try(['get', 'k']);
   assert.match(err, /no member of cluster/, 'members of an older build are not let in');
@@ -134,3 +186,10 @@ scene('bytes that are no frames cost one connection', async (stage) => {
   await hub.etcdctl.run('put', 'k', 'v');
   await page.row('k', 'v');
 });
+
+/** Has the hub go on with another site. */
+async function serve(hub, site) {
+  await hub.kill();
+  hub.site = site;
+  await hub.start();
+}
