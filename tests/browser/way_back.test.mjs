@@ -2,7 +2,9 @@
 
 import assert from 'node:assert/strict';
 
-import { controlWorker, holdings } from './lib/control.mjs';
+import { controlWorker, held, locksOf } from './lib/control.mjs';
+import { assertBack, firstRead, showNothing, showPrefix, watchPage } from './lib/first_read.mjs';
+import { Register } from './lib/register.mjs';
 import { scene } from './lib/scene.mjs';
 import { until } from './lib/until.mjs';
 
@@ -19,27 +21,37 @@ scene('a page in the cache holds nothing, and has its member again later', async
   const leader = await tabs['1'].leader();
   const [follower, witness] = MEMBERS.filter((name) => name !== leader);
   const control = await controlWorker(tabs[witness]);
+  const register = stage.ends(new Register(hub.etcdctl, 'k'));
 
   for (const name of [follower, leader]) {
     await wasKept(async () => {
-      const locks = [`kvorum-at-work/default/${name}`, `kvorum/default/${name}`];
+      const locks = locksOf(name);
       const running = await held(control, name, { locks });
       assert.ok(running.files.some((file) => file.startsWith('log-')), `open: ${running.files}`);
+      await showNothing(tabs[name]);
+      await watchPage(tabs[name]);
 
       await leave(tabs[name]);
       await held(control, name, { files: [], locks: [] });
       await tabs[witness].member(name, { role: 'stopped', place: /runs nowhere/ });
       await tabs[witness].leader({ running: 2 });
-      await hub.etcdctl.run('put', 'k', `without ${name}`);
+      await register.goesOn();
 
+      const acknowledged = register.revision;
+      const begun = performance.now();
       const back = await comeBack(tabs[name]);
+      if (back === KEPT) {
+        await showPrefix(tabs[name], 'k');
+        const read = await firstRead((look) => tabs[name].page.evaluate(look));
+        assertBack(read, { acknowledged, after: performance.now() - begun });
+      }
       await tabs[name].member(name, RUNS);
       await tabs[name].leader();
-      await tabs[name].row('k', `without ${name}`);
       await held(control, name, { locks });
       return back;
     });
   }
+  await register.wasNeverStale();
 });
 
 scene('a page in the cache does not keep its member from another tab', async (stage) => {
@@ -105,13 +117,4 @@ async function wasKept(play) {
   do seen.push(await play());
   while (seen.at(-1) !== KEPT && seen.length < TRIES);
   assert.equal(seen.at(-1), KEPT, seen.join('; '));
-}
-
-/** Waits until exactly this is held of a member, and answers all that is. */
-function held(control, name, wanted) {
-  return until(`of member ${name} to be held: ${JSON.stringify(wanted)}`, async () => {
-    const now = await holdings(control, name);
-    for (const [what, names] of Object.entries(wanted)) assert.deepEqual(now[what], names);
-    return now;
-  });
 }

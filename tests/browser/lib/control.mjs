@@ -1,6 +1,8 @@
 // A Worker beside the members' that is never told to start one: the page's policy allows no other
 // script. What it is asked to look at it looks at from a member's own place.
 
+import assert from 'node:assert/strict';
+
 import { until } from './until.mjs';
 
 export async function controlWorker(tab) {
@@ -32,6 +34,20 @@ export async function holdings(control, member) {
     held.locks = all.filter((name) => name.endsWith(`/default/${member}`)).sort();
     return held;
   }, member);
+}
+
+/** Waits until exactly this is held of a member, and answers all that is. */
+export function held(control, name, wanted) {
+  return until(`what is held of member ${name} to be ${JSON.stringify(wanted)}`, async () => {
+    const now = await holdings(control, name);
+    for (const [what, names] of Object.entries(wanted)) assert.deepEqual(now[what], names);
+    return now;
+  });
+}
+
+/** The locks of a member that runs. */
+export function locksOf(name) {
+  return [`kvorum-at-work/default/${name}`, `kvorum/default/${name}`];
 }
 
 /** Has it count its runs, meant for every 50 ms, and keep how far apart they were. */

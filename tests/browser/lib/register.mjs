@@ -1,7 +1,9 @@
 // One key that is written and read all the time by etcdctl: a read that answers an older revision
 // than was acknowledged before it began is stale.
 
-import { sleep } from './until.mjs';
+import assert from 'node:assert/strict';
+
+import { sleep, until } from './until.mjs';
 
 const READERS = 2;
 const PAUSE_MS = 50;
@@ -49,8 +51,22 @@ export class Register {
     return code === 0 ? JSON.parse(out).header.revision : 0;
   }
 
+  /** Waits for more puts and reads. */
+  async goesOn() {
+    const { writes, reads } = this;
+    await until('more puts and reads by etcdctl', () =>
+      this.writes > writes + 5 && this.reads > reads + 5);
+  }
+
   async end() {
     this.going = false;
     await this.all;
+  }
+
+  /** Ends it: nothing that it read was stale. */
+  async wasNeverStale() {
+    await this.end();
+    console.log(`# ${this.writes} writes, ${this.reads} reads`);
+    assert.deepEqual(this.stale, []);
   }
 }
