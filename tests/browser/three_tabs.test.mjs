@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 
 import { scene } from './lib/scene.mjs';
-import { sleep, until } from './lib/until.mjs';
+import { until } from './lib/until.mjs';
 import { Writer } from './lib/writer.mjs';
 
 const MEMBERS = ['1', '2', '3'];
@@ -94,42 +94,6 @@ scene('everything is closed and opened again', async (stage) => {
   await each(tabs, (tab) => tab.row('kept', 'two'));
 });
 
-scene('a member whose storage was wiped is refused, not elected', async (stage) => {
-  const hub = await stage.hub();
-  const browser = await stage.browser(hub);
-  const tabs = await openThree(browser);
-  const wiped = await tabs['1'].leader();
-  await hub.etcdctl.run('put', 'a', '1');
-
-  // The leader's, the one that would be elected most easily if anyone believed it.
-  await tabs[wiped].close();
-  const others = MEMBERS.filter((name) => name !== wiped);
-  await tabs[others[0]].leader({ running: 2 });
-  await until('its files to be free', () => wipe(tabs[others[0]], wiped));
-  const back = await browser.open(`/?member=${wiped}`);
-  const card = await back.member(wiped, { role: 'stopped', reason: 'refused' });
-  assert.match(card.note, /gone|wiped|removed|lost|data/i, 'the card says why');
-  console.log(`# the card says: ${card.note}`);
-  assert.ok(card.actions.includes('Start a new cluster here'), 'and what can be done');
-
-  // It stays so, the two others carry on, and nobody else is told anything else.
-  const term = (await back.card(others[0])).term;
-  await sleep(3000);
-  assert.equal((await back.card(wiped)).reason, 'refused');
-  assert.equal((await back.card(others[0])).term, term, 'no election because of it');
-  await hub.etcdctl.run('put', 'a', '2');
-  for (const name of others) {
-    await tabs[name].row('a', '2');
-    await tabs[name].member(wiped, { role: 'stopped', reason: 'refused' });
-  }
-  // Alone with one of the others, it does not make a majority.
-  await tabs[others[0]].close();
-  await tabs[others[1]].member(others[0], { place: /runs nowhere/ });
-  const { code, err } = await hub.etcdctl.try(['put', 'a', '3']);
-  assert.notEqual(code, 0, 'a write with one member of three');
-  assert.match(err, /etcdserver|deadline/);
-});
-
 async function openThree(browser) {
   const tabs = {};
   for (const name of MEMBERS) tabs[name] = await browser.open(`/?member=${name}`);
@@ -159,15 +123,4 @@ async function nobodyIsThere(hub) {
     const { err } = await hub.etcdctl.try(['get', 'none', '--command-timeout=2s']);
     return /no member of cluster/.test(err);
   });
-}
-
-/** Removes a member's directory; false while its Worker still ends. */
-async function wipe(tab, name) {
-  await tab.page.evaluate(async (member) => {
-    const root = await navigator.storage.getDirectory();
-    const cluster = await (await root.getDirectoryHandle('kvorum')).getDirectoryHandle('default');
-    await cluster.getDirectoryHandle(member);
-    await cluster.removeEntry(member, { recursive: true });
-  }, name);
-  return true;
 }

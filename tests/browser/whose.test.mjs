@@ -2,8 +2,9 @@
 
 import assert from 'node:assert/strict';
 
+import { controlWorker, held, wipe } from './lib/control.mjs';
 import { scene } from './lib/scene.mjs';
-import { sleep, until } from './lib/until.mjs';
+import { sleep } from './lib/until.mjs';
 
 const MEMBERS = ['1', '2', '3'];
 
@@ -77,15 +78,9 @@ scene('a new cluster is refused while a member is connected from elsewhere', asy
 
   // A wiped member is offered a new cluster, but the rest of the old one runs on in other tabs.
   await others[0].close();
-  await until('the files to be free', async () => {
-    await owner.page.evaluate(async () => {
-      const root = await navigator.storage.getDirectory();
-      const top = await root.getDirectoryHandle('kvorum');
-      const cluster = await top.getDirectoryHandle('default');
-      await cluster.removeEntry('2', { recursive: true });
-    });
-    return true;
-  });
+  const control = await controlWorker(owner);
+  await held(control, '2', { files: [], locks: [] });
+  await wipe(control, '2');
   const wiped = await first.open('/?member=2');
   await wiped.member('2', { role: 'stopped', reason: 'refused' });
   await wiped.press('2', 'Start a new cluster here');

@@ -9,18 +9,24 @@ export async function controlWorker(tab) {
   await tab.page.evaluate(() => {
     window.idle = new Worker('/browser.js', { type: 'module', name: 'control' });
   });
-  return until('the control Worker', () => tab.workers.get('control'));
+  const control = await until('the control Worker', () => tab.workers.get('control'));
+  await control.evaluate(() => {
+    self.directory = async (...path) => {
+      let directory = await navigator.storage.getDirectory();
+      for (const name of ['kvorum', 'default', ...path]) {
+        directory = await directory.getDirectoryHandle(name, { create: true });
+      }
+      return directory;
+    };
+  });
+  return control;
 }
 
 /** What is held of a member in this browser: the names of its files that are open, and of locks. */
 export async function holdings(control, member) {
   return control.evaluate(async (member) => {
-    let directory = await navigator.storage.getDirectory();
-    for (const name of ['kvorum', 'default', member]) {
-      directory = await directory.getDirectoryHandle(name);
-    }
     const held = { files: [], locks: [] };
-    for await (const [name, file] of directory.entries()) {
+    for await (const [name, file] of (await self.directory(member)).entries()) {
       try {
         // Two cannot be open at a time.
         (await file.createSyncAccessHandle()).close();
@@ -48,6 +54,40 @@ export function held(control, name, wanted) {
 /** The locks of a member that runs. */
 export function locksOf(name) {
   return [`kvorum-at-work/default/${name}`, `kvorum/default/${name}`];
+}
+
+/** The files of a member that runs nowhere: name to bytes, in base64. */
+export function save(control, member) {
+  return control.evaluate(async (member) => {
+    const files = {};
+    for await (const [name, file] of (await self.directory(member)).entries()) {
+      const url = new FileReaderSync().readAsDataURL(await file.getFile());
+      files[name] = url.slice(url.indexOf(',') + 1);
+    }
+    return files;
+  }, member);
+}
+
+/** Makes these a member's files, and no others. */
+export async function putBack(control, member, files) {
+  await wipe(control, member);
+  await control.evaluate(async ({ member, files }) => {
+    const directory = await self.directory(member);
+    for (const [name, base64] of Object.entries(files)) {
+      const file = await directory.getFileHandle(name, { create: true });
+      const handle = await file.createSyncAccessHandle();
+      handle.write(Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)), { at: 0 });
+      handle.close();
+    }
+  }, { member, files });
+}
+
+/** Removes the directory of a member that runs nowhere. */
+export function wipe(control, member) {
+  return control.evaluate(async (member) => {
+    await self.directory(member);
+    await (await self.directory()).removeEntry(member, { recursive: true });
+  }, member);
 }
 
 /** Has it count its runs, meant for every 50 ms, and keep how far apart they were. */
