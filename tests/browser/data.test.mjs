@@ -35,6 +35,13 @@ scene('a cluster is exported at one revision and imported as a new one', async (
   assert.equal(pairs.get('k'), '\u{1}\u{fffd}ü');
   assert.equal(pairs.get('many/00042'), 'value 42');
 
+  // What is older than the newest revision goes, and nothing else.
+  await deed(page, 'compact').getByRole('button', { name: 'Compact' }).click();
+  await page.says('[data-deed=compact] [role=status]', /^Compacted at revision \d+: /);
+  const { err } = await hub.etcdctl.try(['get', 'k', '--rev=2']);
+  assert.match(err, /required revision has been compacted/);
+  assert.equal(await hub.etcdctl.value('k'), '\u{1}\u{fffd}ü');
+
   // A cluster that lives is not overwritten: the page asks for the name of a new one.
   const row = deed(page, 'import');
   await row.getByLabel('Name of the new cluster').fill('a/b');

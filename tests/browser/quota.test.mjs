@@ -47,6 +47,11 @@ scene('a full quota refuses writes, and is left by deleting and compacting', asy
   assert.match(refused ?? 'all found room', FULL);
   assert.match(await etcdctl.run('alarm', 'list'), /alarm:NOSPACE/);
   await put(etcdctl, 'small', { refused: true });
+  await tab.put('small', 'x');
+  await tab.putSays(FULL);
+  for (const name of MEMBERS) {
+    await tabs[name].noticeSays(/NOSPACE: database space exceeded.* reads go on.* disarm/);
+  }
 
   // All that was acknowledged is read, and raft goes on.
   assert.equal(await etcdctl.value(kept[0]), 'x'.repeat(MIB));
@@ -54,20 +59,22 @@ scene('a full quota refuses writes, and is left by deleting and compacting', asy
   assert.deepEqual(keys.split('\n').filter(Boolean), kept);
   for (const name of MEMBERS) await tab.member(name, { role: /leader|follower/ });
 
-  // Space is given back.
+  // Space is given back, by what the page offers.
   assert.equal(await etcdctl.run('del', '--prefix', 'large/'), `${kept.length}\n`);
-  const { header } = JSON.parse(await etcdctl.run('get', 'small', '-w', 'json'));
-  await etcdctl.run('compact', String(header.revision));
+  const notice = tab.page.locator('[data-notice=no-space]');
+  await notice.getByRole('button', { name: 'Compact' }).press('Enter');
+  await tab.noticeSays(/Compacted at revision \d+/);
   await until('the store to be written anew', async () => {
     const now = await used();
     if (now > full / 2) throw new Error(`${now} MiB are used`);
     return true;
   });
   await until('the alarm to stay away', async () => {
-    await etcdctl.run('alarm', 'disarm');
+    if (await notice.count()) await notice.getByRole('button', { name: 'Disarm' }).press('Enter');
     await put(etcdctl, 'small');
     return (await etcdctl.run('alarm', 'list')) === '';
   });
+  for (const name of MEMBERS) await tabs[name].noticeSays(/^$/);
   for (let n = 0; n < 10; n += 1) {
     const { code, err } = await etcdctl.try(['put', `again/${n}`], 'x'.repeat(MIB));
     assert.equal(code, 0, err);

@@ -6,7 +6,7 @@ use api::{Bytes, Error};
 use leptos::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 
-use super::Page;
+use super::{Page, course};
 use crate::browser::files::Draft;
 use crate::rules::course::Course;
 use crate::rules::export::Writer;
@@ -30,17 +30,7 @@ impl Export {
 
     /// Reads everything and has it saved.
     pub(crate) fn start(self) {
-        if self.course.with_untracked(Course::is_busy) {
-            return;
-        }
-        self.course.set(Course::Busy("Reading…".into()));
-        spawn_local(async move {
-            let course = match self.run().await {
-                Ok(words) => Course::Done(words),
-                Err(why) => Course::Failed(why),
-            };
-            self.course.set(course);
-        });
+        spawn_local(course::follow(self.course, "Reading…", self.run()));
     }
 
     async fn run(self) -> Result<String, String> {

@@ -9,7 +9,7 @@ use leptos::prelude::*;
 use wasm_bindgen_futures::spawn_local;
 use web_sys::File;
 
-use super::Page;
+use super::{Page, course};
 use crate::browser::{files, time};
 use crate::rules::course::Course;
 use crate::rules::export::Reader;
@@ -40,21 +40,11 @@ impl Import {
 
     /// Puts the file's keys, if the cluster is new.
     pub(crate) fn start(self, file: File) {
-        if self.course.with_untracked(Course::is_busy) {
-            return;
-        }
-        self.course.set(Course::Busy("Looking at the file…".into()));
-        spawn_local(async move {
-            let course = match self.run(&file).await {
-                Ok(keys) => Course::Done(format!("{} imported.", text::keys(keys))),
-                Err(why) => Course::Failed(why),
-            };
-            self.course.set(course);
-        });
+        spawn_local(course::follow(self.course, "Looking at the file…", self.run(file)));
     }
 
-    async fn run(self, file: &File) -> Result<u64, String> {
-        let all = self.read(file, async |_| Ok(())).await?;
+    async fn run(self, file: File) -> Result<String, String> {
+        let all = self.read(&file, async |_| Ok(())).await?;
         let mark = Some((file.name(), file.size()));
         if self.begun.get_value() != mark {
             self.is_new().await?;
@@ -73,9 +63,9 @@ impl Import {
             }
             Ok(())
         };
-        let keys = self.read(file, put).await?;
+        let keys = self.read(&file, put).await?;
         self.begun.set_value(None);
-        Ok(keys)
+        Ok(format!("{} imported.", text::keys(keys)))
     }
 
     /// Reads the file from its beginning, and gives its pairs away; in the end, nothing.

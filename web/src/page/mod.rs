@@ -12,6 +12,9 @@
 //!
 //! [`Page`] is a handle: copies are the same page. What decides is in [`rules`](crate::rules).
 
+mod alarms;
+mod compact;
+mod course;
 mod deleted;
 mod export;
 mod hub;
@@ -29,6 +32,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use api::frame::Presence;
 use api::identity::ClusterId;
+use api::maintenance::AlarmMember;
 use api::report::MemberReport;
 use leptos::prelude::*;
 
@@ -44,6 +48,8 @@ use crate::rules::room::Room;
 use crate::rules::source::Source;
 use crate::rules::title::Here;
 
+pub(crate) use alarms::Disarm;
+pub(crate) use compact::Compact;
 pub(crate) use deleted::Deleted;
 pub(crate) use export::Export;
 pub(crate) use import::Import;
@@ -94,6 +100,8 @@ pub(crate) struct Page {
     room: RwSignal<Option<Room>>,
     /// Why this page may not run members.
     cannot_host: RwSignal<Option<String>>,
+    /// The alarms that a member told of last.
+    alarms: RwSignal<Vec<AlarmMember>>,
     /// Raised whenever requests go another way than before.
     pub(crate) reroutes: RwSignal<u32>,
     /// A member listens to requests, as far as the last of them tells.
@@ -131,6 +139,7 @@ impl Page {
             no_files: RwSignal::default(),
             room: RwSignal::default(),
             cannot_host: RwSignal::default(),
+            alarms: RwSignal::default(),
             reroutes: RwSignal::default(),
             reached: RwSignal::default(),
             led: Memo::new(move |_| local.with(knows_leader) || remote.with(knows_leader)),
@@ -142,6 +151,7 @@ impl Page {
         };
         page.follow_visits();
         page.connect();
+        page.watch_alarms();
         if source == Source::Hub {
             page.join_tabs();
             page.watch_locks();
@@ -211,6 +221,7 @@ impl Page {
             formed: self.cluster_id().is_some(),
             older: self.directories.with(|all| plan::holds_an_older(all, self.binding.get())),
             cards: self.names().into_iter().map(|name| (name.clone(), self.card(&name))).collect(),
+            alarms: self.alarms(),
         })
     }
 
@@ -248,6 +259,11 @@ impl Page {
             })
         };
         reported(self.local).or_else(|| reported(self.remote)).or_else(present)
+    }
+
+    /// What a member is called: by its name, or by its raft id if that is all that is known.
+    fn called(self, raft_id: u64) -> String {
+        self.name_of(raft_id).unwrap_or_else(|| format!("{raft_id:x}"))
     }
 
     /// Learns of the cluster's owner. A name that was unbound may be someone's now.

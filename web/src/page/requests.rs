@@ -19,6 +19,7 @@ use wasm_bindgen_futures::JsFuture;
 use super::{Link, Page};
 use crate::browser::time;
 use crate::browser::worker::ToWorker;
+use crate::rules::alarm;
 use crate::rules::fate::Answered;
 use crate::rules::life::Life;
 use crate::rules::route::{self, Route};
@@ -93,9 +94,7 @@ impl Page {
     /// Who gave an answer.
     pub(crate) fn answered(self, response: &Response, millis: f64) -> Answered {
         let header = response.header();
-        let by = self.name_of(header.member_id);
-        let by = by.unwrap_or_else(|| format!("{:x}", header.member_id));
-        Answered { by, revision: header.revision, millis }
+        Answered { by: self.called(header.member_id), revision: header.revision, millis }
     }
 
     /// Watches until [`unwatch`](Self::unwatch), over losses and changes of the way.
@@ -155,6 +154,11 @@ impl Page {
         self.reroutes.update(|n| *n = n.wrapping_add(1));
     }
 
+    /// There is a way for requests.
+    pub(super) fn has_route(self) -> bool {
+        self.requests.with_value(|r| r.route.is_some())
+    }
+
     /// A member of this page answered.
     pub(super) fn member_answered(self, name: &str, session: u64, body: &[u8]) {
         self.take_answer(&Route::Local(name.into()), Input::Message { session, body });
@@ -191,6 +195,9 @@ impl Page {
             Output::Send { session, body } => self.send_to_member(session, body),
             Output::Answer { call, result } => {
                 let call = self.requests.try_update_value(|r| r.calls.remove(&call)).flatten();
+                if result.as_ref().is_err_and(alarm::refused) {
+                    self.met_an_alarm();
+                }
                 if let Some((asked, then)) = call {
                     then(Answer { result, millis: time::now_ms() - asked });
                     // A better way may have been left for this answer.

@@ -74,15 +74,8 @@ impl Fate {
 
     /// A write failed.
     pub fn of_write(what: &str, error: &Error) -> Self {
-        let timeout = matches!(
-            error,
-            Error::Timeout | Error::TimeoutLeaderFail | Error::TimeoutConnectionLost
-        );
-        let fate = if timeout { ". It may have been done all the same." } else { "" };
-        Self::Failed {
-            why: format!("{what}: {}{fate}", error.text()),
-            passes: error.code() == Code::Unavailable,
-        }
+        let why = of_failed_write(what, error);
+        Self::Failed { why, passes: error.code() == Code::Unavailable }
     }
 
     /// What is wrong is not wrong any more once the cluster has a leader again.
@@ -105,6 +98,14 @@ impl Waits {
             Some((format!("{}: waiting for {awaited}.", self.what), seconds))
         }
     }
+}
+
+/// Why a write failed, and what became of it, in words.
+pub fn of_failed_write(what: &str, error: &Error) -> String {
+    let timeout =
+        matches!(error, Error::Timeout | Error::TimeoutLeaderFail | Error::TimeoutConnectionLost);
+    let fate = if timeout { ". It may have been done all the same." } else { "" };
+    format!("{what}: {}{fate}", error.text())
 }
 
 /// What requests wait for now.

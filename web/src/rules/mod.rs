@@ -1,9 +1,11 @@
 //! What the page decides, without a browser: plain functions of plain facts, with their tests.
 
 pub mod address;
+pub mod alarm;
 pub mod backoff;
 pub mod bytes;
 pub mod card;
+pub mod compact;
 pub mod course;
 pub mod draft;
 pub mod export;

@@ -1,5 +1,7 @@
 //! What the page says above the cards when something is not as it should be.
 
+use api::maintenance::AlarmType;
+
 use crate::rules::card::{Card, State};
 use crate::rules::source::Source;
 use crate::rules::text;
@@ -32,6 +34,10 @@ pub enum Notice {
         /// Some run, so their own copies can be read.
         readable: bool,
     },
+    /// These members have no room, or the quota is reached: writes are refused.
+    NoSpace(Vec<String>),
+    /// The data of these members differs from that of others.
+    Corrupt(Vec<String>),
 }
 
 /// What the notices depend on.
@@ -51,6 +57,8 @@ pub struct Situation {
     pub older: bool,
     /// The cards, by name.
     pub cards: Vec<(String, Card)>,
+    /// The alarms that are raised, by the names of the members.
+    pub alarms: Vec<(String, AlarmType)>,
 }
 
 /// Everything there is to tell, the most important first.
@@ -63,7 +71,12 @@ pub fn notices(now: &Situation) -> Vec<Notice> {
     if now.hub_down && !now.old_build {
         told.push(Notice::HubDown);
     }
-    told.extend(about_members(now));
+    match about_members(now) {
+        Some(about) => told.push(about),
+        // Where nothing can be written anyway, nothing can be done about alarms either.
+        None if now.hub_down => {}
+        None => told.extend(about_alarms(&now.alarms)),
+    }
     told.extend(now.in_memory.clone().map(Notice::InMemory));
     told
 }
@@ -95,6 +108,15 @@ fn about_members(now: &Situation) -> Option<Notice> {
     Some(Notice::NoMajority { missing: missing(&|card| !card.state.runs()), readable: running > 0 })
 }
 
+fn about_alarms(alarms: &[(String, AlarmType)]) -> impl Iterator<Item = Notice> {
+    let of = |kind: AlarmType| -> Vec<String> {
+        alarms.iter().filter(|alarm| alarm.1 == kind).map(|(name, _)| name.clone()).collect()
+    };
+    let some = |names: Vec<String>| (!names.is_empty()).then_some(names);
+    let corrupt = some(of(AlarmType::Corrupt)).map(Notice::Corrupt);
+    corrupt.into_iter().chain(some(of(AlarmType::NoSpace)).map(Notice::NoSpace))
+}
+
 impl Notice {
     /// The first words, on a page from there.
     pub fn title(&self, source: Source) -> String {
@@ -117,6 +139,8 @@ impl Notice {
                 };
                 format!("{who} {verb} {what}: no majority.")
             }
+            Self::NoSpace(_) => "NOSPACE: database space exceeded.".into(),
+            Self::Corrupt(_) => "CORRUPT: corrupt cluster.".into(),
         }
     }
 
@@ -151,6 +175,16 @@ impl Notice {
             Self::NoMajority { readable: false, .. } => {
                 "Nothing can be read or written until more members run.".into()
             }
+            Self::NoSpace(names) => format!(
+                "{} raised this alarm: writes are refused, reads go on. Delete keys, compact, \
+                 which gives their space back, then disarm.",
+                text::sentence(&text::members(names))
+            ),
+            Self::Corrupt(names) => format!(
+                "The data of {} differs from that of others, so writes are refused. \
+                 etcdctl endpoint hashkv shows whose data is another.",
+                text::members(names)
+            ),
         }
     }
 }
@@ -226,6 +260,28 @@ mod tests {
     #[test]
     fn a_lost_hub_is_told_instead_of_a_lost_majority() {
         let mut now = with([State::Stopped; 3]);
+        now.hub_down = true;
+        assert_eq!(notices(&now), [Notice::HubDown]);
+    }
+
+    #[test]
+    fn an_alarm_names_its_members_and_the_way_out() {
+        let mut now = with([State::Leader, State::Follower, State::Follower]);
+        now.alarms = vec![("1".into(), AlarmType::NoSpace), ("3".into(), AlarmType::NoSpace)];
+        let told = notices(&now);
+        assert_eq!(told, [Notice::NoSpace(vec!["1".into(), "3".into()])]);
+        assert!(told[0].title(Source::Hub).contains("database space exceeded"));
+        let body = told[0].body(Source::Hub);
+        assert!(body.starts_with("Members 1 and 3 raised this alarm"), "{body}");
+        now.alarms.push(("2".into(), AlarmType::Corrupt));
+        assert_eq!(notices(&now)[0], Notice::Corrupt(vec!["2".into()]));
+    }
+
+    #[test]
+    fn alarms_wait_until_something_can_be_done_about_them() {
+        let mut now = with([State::Leader, State::Stopped, State::Stopped]);
+        now.alarms = vec![("1".into(), AlarmType::NoSpace)];
+        assert!(matches!(notices(&now)[..], [Notice::NoMajority { .. }]));
         now.hub_down = true;
         assert_eq!(notices(&now), [Notice::HubDown]);
     }

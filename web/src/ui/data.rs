@@ -4,8 +4,9 @@ use leptos::html;
 use leptos::prelude::*;
 
 use super::app::page;
+use super::course::{CourseButton, CourseLines};
 use super::dialog::Question;
-use crate::page::{Export, Import};
+use crate::page::{Compact, Export, Import};
 use crate::rules::address::Address;
 use crate::rules::course::Course;
 use crate::rules::giving::Rebind;
@@ -19,6 +20,7 @@ pub(super) fn Data() -> impl IntoView {
             <h2>"Data"</h2>
             <ExportRow/>
             <ImportRow/>
+            <CompactRow/>
             {hub.then(|| view! { <WipeRow/> })}
         </section>
     }
@@ -27,20 +29,13 @@ pub(super) fn Data() -> impl IntoView {
 #[component]
 fn ExportRow() -> impl IntoView {
     let export = Export::new(page());
-    let busy = move || export.course.with(Course::is_busy);
     view! {
         <div class="deed" data-deed="export">
             <p>
                 <strong>"Export"</strong>
                 " all keys at one revision, as a file of JSON lines."
             </p>
-            <button
-                type="button"
-                aria-disabled=move || busy().to_string()
-                on:click=move |_| export.start()
-            >
-                "Export"
-            </button>
+            <CourseButton course=export.course name="Export" start=move || export.start()/>
             <CourseLines course=export.course/>
         </div>
     }
@@ -54,7 +49,7 @@ fn ImportRow() -> impl IntoView {
     let busy = move || import.course.with(Course::is_busy);
     let is_new = Memo::new(move |_| page.revision().is_none_or(|revision| revision == 1));
     let here = move || is_new.get() || import.course.with(|course| *course != Course::Idle);
-    let choose = move |_| {
+    let choose = move || {
         if let (false, Some(chooser)) = (busy(), chooser.get_untracked()) {
             chooser.click();
         }
@@ -83,15 +78,25 @@ fn ImportRow() -> impl IntoView {
                     aria-label="File to import"
                     on:change=chosen
                 />
-                <button
-                    type="button"
-                    aria-disabled=move || busy().to_string()
-                    on:click=choose
-                >
-                    "Import"
-                </button>
+                <CourseButton course=import.course name="Import" start=choose/>
             </Show>
             <CourseLines course=import.course/>
+        </div>
+    }
+}
+
+#[component]
+fn CompactRow() -> impl IntoView {
+    let compact = Compact::new(page());
+    view! {
+        <div class="deed" data-deed="compact">
+            <p>
+                <strong>"Compact"</strong>
+                " the history: what was overwritten or deleted is dropped. Older revisions cannot \
+                be read any more."
+            </p>
+            <CourseButton course=compact.course name="Compact" start=move || compact.start()/>
+            <CourseLines course=compact.course/>
         </div>
     }
 }
@@ -146,17 +151,4 @@ fn WipeRow() -> impl IntoView {
             </button>
         </div>
     }
-}
-
-#[component]
-fn CourseLines(course: RwSignal<Course>) -> impl IntoView {
-    view! {
-        <p role="status" data-field="course">{move || line(course.with(Course::words))}</p>
-        <p class="error" role="alert">{move || line(course.with(Course::failed))}</p>
-    }
-}
-
-/// What is there takes room; the place for it, which readers of screens listen to, takes none.
-fn line(words: Option<String>) -> Option<impl IntoView> {
-    words.map(|words| view! { <span>{words}</span> })
 }

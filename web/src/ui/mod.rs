@@ -4,6 +4,7 @@
 #![allow(unreachable_pub)]
 
 mod app;
+mod course;
 mod data;
 mod deleted;
 mod dialog;
@@ -14,6 +15,7 @@ mod header;
 mod keys;
 mod members;
 mod notices;
+mod remedy;
 mod row;
 mod sorted;
 mod table;

@@ -4,6 +4,7 @@ use leptos::prelude::*;
 
 use super::app::page;
 use super::dialog::Question;
+use super::remedy::{Remedies, Remedy};
 use crate::rules::giving::Rebind;
 use crate::rules::notice::Notice;
 
@@ -11,6 +12,16 @@ use crate::rules::notice::Notice;
 pub(super) fn Notices() -> impl IntoView {
     let page = page();
     let notices = Memo::new(move |_| page.notices());
+    // It outlives the notice, which is drawn anew when another member has no room either.
+    let remedy = Remedy::new(page);
+    provide_context(remedy);
+    let full = move |all: &Vec<Notice>| all.iter().any(|one| matches!(one, Notice::NoSpace(_)));
+    let full = Memo::new(move |_| notices.with(full));
+    Effect::new(move |_| {
+        if full.get() {
+            remedy.begin();
+        }
+    });
     view! {
         <div class="notices" role="status" aria-live="polite">
             <For each=move || notices.get() key=|notice| format!("{notice:?}") let(notice)>
@@ -46,6 +57,7 @@ fn NoticeBox(notice: Notice) -> impl IntoView {
             }
             .into_any(),
         ),
+        Notice::NoSpace(_) => Some(view! { <Remedies/> }.into_any()),
         _ => None,
     };
     view! {
@@ -69,6 +81,8 @@ fn kind(notice: &Notice) -> &'static str {
         Notice::Forming { .. } => "forming",
         Notice::Away { .. } => "away",
         Notice::NoMajority { .. } => "no-majority",
+        Notice::NoSpace(_) => "no-space",
+        Notice::Corrupt(_) => "corrupt",
     }
 }
 
