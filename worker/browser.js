@@ -21,6 +21,9 @@ const post = (message, transfer = []) => self.postMessage(message, transfer);
 // What the member tells, on its way to the page.
 function tell(message, transfer) {
   switch (message.type) {
+    case 'torn':
+      console.warn(`kvorum: ${self.name}:`, message.words);
+      return;
     case 'formed':
       mark(message.cluster);
       break;

@@ -48,6 +48,8 @@ export class Host {
   // Starts the member on its disk. Throws if that cannot be.
   run(disk) {
     this.#member = new this.#module.Member(this.#options, disk, this.#calls(), now());
+    const { torn } = this.#member;
+    if (torn) this.#tell({ type: 'torn', words: torn });
     this.#schedule();
     this.#connect();
   }

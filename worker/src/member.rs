@@ -40,6 +40,7 @@ pub struct Member {
     /// The last batch that is written, or waits for room, and the last one that is synced.
     written: u64,
     synced: u64,
+    torn: Option<String>,
 }
 
 #[wasm_bindgen]
@@ -61,9 +62,18 @@ impl Member {
         let Opened { journal, keeper, recovered, base } = opened;
         let node = Node::new(config, millis(now), &recovered, base)?;
         let last = recovered.next - 1;
-        let mut member = Self { node, journal, keeper, host, written: last, synced: last };
+        let torn = recovered.torn.map(|torn| {
+            format!("the end of the log was not complete: {torn}; nothing of it was acknowledged")
+        });
+        let mut member = Self { node, journal, keeper, host, written: last, synced: last, torn };
         member.drain(now);
         Ok(member)
+    }
+
+    /// What a crash had left at the end of the log, in words, if there was something.
+    #[wasm_bindgen(getter)]
+    pub fn torn(&self) -> Option<String> {
+        self.torn.clone()
     }
 
     /// The socket to the relay is open.

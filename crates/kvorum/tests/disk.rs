@@ -4,6 +4,7 @@
 mod common;
 
 use std::fs;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -246,6 +247,21 @@ async fn a_damaged_log_is_told_and_the_others_go_on() {
     servers[2].start();
     servers[2].ready().await;
     all_there(&servers[2], &keys).await;
+}
+
+/// As a crash may leave a batch of two pages: only the second one is on the disk.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_torn_end_of_the_log_is_told_and_cut() {
+    let (mut servers, keys) = settled(&["a"]).await;
+    let log = servers[0].data().join("log-00000001");
+    let last = fs::read(&log).expect("reads").iter().rposition(|byte| *byte != 0);
+    let file = fs::File::options().write(true).open(&log).expect("opens");
+    file.write_all_at(&[7; 100], last.expect("it holds something") as u64 + 4096).expect("writes");
+    servers[0].start();
+    servers[0].ready().await;
+    let said = servers[0].said();
+    assert!(said.contains("the end of the log was not complete: cut "), "{said}");
+    all_there(&servers[0], &keys).await;
 }
 
 /// Of redb's header there are two copies, with a checksum each.

@@ -81,10 +81,7 @@ where
     let opened = open_files(directory, log_id, cache_bytes).with_context(cannot)?;
     if let Some(torn) = &opened.recovered.torn {
         tracing::warn!(
-            "the end of the log was not complete: {} bytes at byte {} are cut off, as a crash \
-             leaves them; nothing of them was acknowledged",
-            torn.bytes,
-            torn.at
+            "the end of the log was not complete: {torn}; nothing of it was acknowledged"
         );
     }
     Ok(opened)
