@@ -9,7 +9,8 @@
 //! ```
 //!
 //! A life ends well, or with a [`Failure`]: a *crash* if a node panicked, of *liveness* if the
-//! cluster did not heal in time, of *safety* if a property did not hold. The same seed lives the same life, natively and in wasm: [`trace_hash`].
+//! cluster did not heal in time, of *safety* if a property did not hold. The same seed lives the
+//! same life, natively and in wasm: [`trace_hash`].
 //!
 //! # Earning trust
 //!
