@@ -68,11 +68,11 @@ async function play(stage, freeze) {
   // Those who ask through the hub are served, too, once it has noticed.
   const { writes: before } = register;
   await until('a put by etcdctl', () => register.writes > before);
-  // It still owns its member: another tab asks for it in vain.
+  // It still owns its member: another tab asks for it in vain, and is gone when this one hears.
   const { files } = await held(owners, leader, { locks });
   assert.ok(files.some((file) => file.startsWith('log-')), `open: ${files}`);
   const [heir] = await Promise.all([
-    browser.open('/'),
+    browser.open(`/?member=${leader}`),
     held(owners, leader, { locks: [...locks, locks.at(-1)] }),
   ]);
   await held(owners, leader, { locks, files });

@@ -34,11 +34,13 @@ fn method(of: &JsValue, name: &str) -> Result<Function, JsValue> {
     Reflect::get(of, &name.into())?.dyn_into()
 }
 
-/// Takes a lock, waiting for it at most this long.
-pub(crate) async fn take(name: &str, wait_ms: u32) -> Option<Held> {
-    let taken = request(name, wait_ms).ok()?;
-    let release = JsFuture::from(taken).await.ok()?.dyn_into().ok()?;
-    Some(Held { release })
+/// Asks for a lock at once, and waits for it at most this long.
+pub(crate) fn take(name: &str, wait_ms: u32) -> impl Future<Output = Option<Held>> + use<> {
+    let taken = request(name, wait_ms);
+    async {
+        let release = JsFuture::from(taken.ok()?).await.ok()?.dyn_into().ok()?;
+        Some(Held { release })
+    }
 }
 
 /// A promise of the function that frees the lock.
@@ -63,15 +65,19 @@ fn request(name: &str, wait_ms: u32) -> Result<Promise, JsValue> {
 
 /// The names of all locks that start with `prefix` and that any page of this browser holds.
 pub(crate) async fn held(prefix: &str) -> BTreeSet<String> {
-    let Ok(state) = query().await else { return BTreeSet::new() };
-    Array::from(&js::get(&state, "held"))
-        .iter()
-        .filter_map(|lock| js::get_string(&lock, "name"))
-        .filter(|name| name.starts_with(prefix))
-        .collect()
+    let names = names("held").await.unwrap_or_default();
+    names.into_iter().filter(|name| name.starts_with(prefix)).collect()
 }
 
-async fn query() -> Result<JsValue, JsValue> {
+/// Whether any page of this browser waits for a lock.
+pub(crate) async fn is_awaited(name: &str) -> bool {
+    names("pending").await.is_ok_and(|names| names.iter().any(|awaited| awaited == name))
+}
+
+/// The names of all locks in such a state.
+async fn names(state: &str) -> Result<Vec<String>, JsValue> {
     let locks = manager()?;
-    JsFuture::from(method(&locks, "query")?.call0(&locks)?.dyn_into::<Promise>()?).await
+    let all = method(&locks, "query")?.call0(&locks)?.dyn_into::<Promise>()?;
+    let all = js::get(&JsFuture::from(all).await?, state);
+    Ok(Array::from(&all).iter().filter_map(|lock| js::get_string(&lock, "name")).collect())
 }

@@ -66,11 +66,11 @@ impl Page {
         if self.hosts.with_value(|hosts| hosts.contains_key(&name)) {
             return;
         }
+        let lock = locks::take(&self.lock_name(&name), LOCK_WAIT_MS);
         if ask {
             self.tell_tabs(&Word::HandOver(name.clone()));
         }
-        let lock = locks::take(&self.lock_name(&name), LOCK_WAIT_MS).await;
-        if let Some(lock) = lock {
+        if let Some(lock) = lock.await {
             let host = Host { worker: None, _lock: lock, at_work: None, leaving: None, run: 0 };
             self.hosts.update_value(|hosts| drop(hosts.insert(name.clone(), host)));
             self.lives.update(|lives| drop(lives.insert(name, Life::default())));
@@ -327,6 +327,10 @@ impl Page {
             return;
         }
         spawn_local(async move {
+            // The word may be old: while this page was frozen whoever sent it has given up.
+            if !locks::is_awaited(&self.lock_name(&name)).await {
+                return;
+            }
             if self.life_untracked(&name).is_some_and(|life| life.runs()) {
                 self.leave(&name).await;
             }
