@@ -66,6 +66,6 @@ async function runs(page) {
 
 /** What a trap in the module comes to: an error that nothing catches, in the member's Worker. */
 async function crash(page, name) {
-  const worker = page.workers.get(name);
+  const worker = await page.worker(name);
   await worker.evaluate(() => setTimeout(() => { throw new Error('crashed on purpose'); }));
 }

@@ -47,7 +47,7 @@ scene('every acknowledged put was synced on a majority before', async (stage) =>
 });
 
 function inWorkers(page, work) {
-  return Promise.all(MEMBERS.map((name) => page.workers.get(name).evaluate(work)));
+  return Promise.all(MEMBERS.map(async (name) => (await page.worker(name)).evaluate(work)));
 }
 
 function flushes(page) {

@@ -70,7 +70,7 @@ async function liveInMemory(stage, hub, browser, { why, afterwards }) {
 
   // A crash takes one member's data: it is lost, and the two others carry on.
   stage.expects(/crash/i);
-  await page.workers.get(leader).evaluate(() => {
+  await (await page.worker(leader)).evaluate(() => {
     setTimeout(() => { throw new Error('crashed on purpose'); });
   });
   const card = await page.member(leader, { role: 'stopped', reason: 'lost' });

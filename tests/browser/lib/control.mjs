@@ -9,7 +9,7 @@ export async function controlWorker(tab) {
   await tab.page.evaluate(() => {
     window.idle = new Worker('/browser.js', { type: 'module', name: 'control' });
   });
-  const control = await until('the control Worker', () => tab.workers.get('control'));
+  const control = await tab.worker('control');
   await control.evaluate(() => {
     self.directory = async (...path) => {
       let directory = await navigator.storage.getDirectory();

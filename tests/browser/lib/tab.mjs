@@ -26,6 +26,11 @@ export class Tab {
     this.workers.set(name.split(' ').at(-1), worker);
   }
 
+  /** A member's Worker, once it is known by its name. */
+  async worker(name) {
+    return until(`the Worker of ${name}`, () => this.workers.get(name));
+  }
+
   /** Brings it in front of the other tabs. */
   async show() {
     await this.page.bringToFront();
