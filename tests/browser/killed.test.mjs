@@ -85,6 +85,6 @@ async function afterKill(hub, browser, puts, promised) {
 }
 
 function inWorkers(browser, work) {
-  const { workers } = browser.tabs.at(-1);
-  return Promise.all(MEMBERS.map((name) => workers.get(name).evaluate(work)));
+  const tab = browser.tabs.at(-1);
+  return Promise.all(MEMBERS.map(async (name) => (await tab.worker(name)).evaluate(work)));
 }

@@ -30,8 +30,8 @@ scene('no call into the module holds its Worker for long', async (stage) => {
 
   const rounds = await control.evaluate(() => self.rounds);
   const slowed = Math.max(...rounds) / Math.min(...rounds);
-  const longest = await Promise.all(MEMBERS.map((name) =>
-    page.workers.get(name).evaluate(() => self.host.longest)));
+  const longest = await Promise.all(MEMBERS.map(async (name) =>
+    (await page.worker(name)).evaluate(() => self.host.longest)));
   for (const [n, { ms, call }] of longest.entries()) {
     console.log(`# member ${MEMBERS[n]}: the longest call was ${call}, ${ms.toFixed(1)} ms`);
   }

@@ -29,7 +29,7 @@ scene('puts in a browser', async (stage) => {
   const hub = await stage.hub({ site });
   const browser = await stage.browser(hub);
   let page = await browser.open('/');
-  await page.workers.get(await page.leader()).evaluate(() => {
+  await (await page.worker(await page.leader())).evaluate(() => {
     const channel = new BroadcastChannel('syncs');
     channel.onmessage = () => channel.postMessage({ is: self.host.syncs });
   });
