@@ -157,6 +157,34 @@ fn a_large_change_for_many_watches_is_told_in_slices() {
     assert!(most <= 2 * keys as usize, "{most} events in a step");
 }
 
+/// Nor is it put into one message, for whoever takes fragments: those are handed out by and by.
+#[test]
+fn a_large_change_is_handed_out_in_fragments() {
+    const KEYS: i64 = 70_000;
+    let (mut store, _) = loaded(KEYS);
+    let mut watchers = Watchers::new(&store);
+    let (key, range_end) = ("load/".into(), "load0".into());
+    let create = WatchCreateRequest { key, range_end, fragment: true, ..Default::default() };
+    watchers.request(&store, 0, &WatchRequest::Create(create)).unwrap();
+    assert_eq!(watchers.step(&store).unwrap().messages.len(), 1);
+    unload(&mut store, KEYS);
+    let (mut told, mut fragments) = (0, 0);
+    loop {
+        let step = watchers.step(&store).unwrap();
+        assert!(step.messages.len() <= 1, "{} at once", step.messages.len());
+        for (_, response) in step.messages {
+            told += response.events.len();
+            fragments += 1;
+            assert_eq!(response.fragment, told < KEYS as usize, "more follows");
+            assert!(response.events.len() < 40_000, "{} events", response.events.len());
+        }
+        if !step.more {
+            break;
+        }
+    }
+    assert_eq!((told, fragments), (KEYS as usize, 3));
+}
+
 /// Many watches that read the past together read no more at once than one.
 #[test]
 fn the_past_is_read_in_slices_of_bytes() {

@@ -88,7 +88,7 @@ impl Watchers {
     /// Ends a watch whose next revision is gone. As in etcd the header stays empty.
     fn compacted(&mut self, store: &Store, key: WatchKey) {
         self.remove(key);
-        self.out.push((
+        self.out.push_back((
             key.0,
             WatchResponse {
                 watch_id: key.1,

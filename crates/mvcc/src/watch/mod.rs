@@ -19,7 +19,7 @@ mod live;
 mod lookup;
 mod request;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use api::watch::{Event, WatchResponse};
 use api::{Result, limits};
@@ -93,7 +93,7 @@ struct Pace {
     live_events: usize,
     /// Rows of history that one step reads, over all watches.
     step_rows: usize,
-    /// Bytes of events that one step reads, over all watches, about.
+    /// Bytes of events that one step reads, over all watches, and hands out, about.
     step_bytes: usize,
 }
 
@@ -110,7 +110,7 @@ const PACE: Pace = Pace {
 pub struct Step {
     /// Who gets what, in order.
     pub messages: Vec<(u64, WatchResponse)>,
-    /// True if watches are behind: call again, soon.
+    /// True if watches are behind, or there is more to hand out: call again, soon.
     pub more: bool,
 }
 
@@ -132,7 +132,8 @@ pub struct Watchers {
     /// concerns falls behind. Nobody becomes synced meanwhile.
     rest: Option<Revision>,
     pace: Pace,
-    out: Vec<(u64, WatchResponse)>,
+    /// What is to be handed out, in order.
+    out: VecDeque<(u64, WatchResponse)>,
 }
 
 impl Watchers {
@@ -147,7 +148,7 @@ impl Watchers {
             seen: store.revision(),
             rest: None,
             pace: PACE,
-            out: Vec::new(),
+            out: VecDeque::new(),
         }
     }
 
@@ -219,7 +220,7 @@ impl Watchers {
                     let header = header(revision);
                     let response =
                         WatchResponse { header, watch_id: *id, ..WatchResponse::default() };
-                    self.out.push((*session, response));
+                    self.out.push_back((*session, response));
                 }
             }
         }
@@ -228,7 +229,8 @@ impl Watchers {
 
     /// Tells synced watches what is new, lets those that are behind catch up by one slice, and
     /// hands out what there is to say. Its work is bounded. The events of one revision are told
-    /// together, however many they are, but gathered by and by.
+    /// together, however many they are, but gathered by and by; whoever takes fragments is handed
+    /// one after the other.
     #[must_use = "the messages are told once"]
     ///
     /// # Errors
@@ -239,14 +241,27 @@ impl Watchers {
             Some(_) => self.look_through(store)?,
             None => self.catch_up(store)?,
         }
-        let more = !self.behind.is_empty() || self.rest.is_some();
-        Ok(Step { messages: std::mem::take(&mut self.out), more })
+        let messages = self.hand_out();
+        let more = !self.behind.is_empty() || self.rest.is_some() || !self.out.is_empty();
+        Ok(Step { messages, more })
+    }
+
+    /// What there is to say, up to about as many bytes as a step may have.
+    fn hand_out(&mut self) -> Vec<(u64, WatchResponse)> {
+        let (mut messages, mut bytes) = (Vec::new(), 0);
+        while bytes < self.pace.step_bytes
+            && let Some((session, response)) = self.out.pop_front()
+        {
+            bytes += response.events.iter().map(event::weight).sum::<usize>();
+            messages.push((session, response));
+        }
+        messages
     }
 
     /// Hands out the answers that are ready, without a step of any watch.
     #[cfg(feature = "testing")]
     pub(crate) fn take_answers(&mut self) -> Vec<(u64, WatchResponse)> {
-        std::mem::take(&mut self.out)
+        std::mem::take(&mut self.out).into()
     }
 
     fn watch(&mut self, (session, id): WatchKey) -> Option<&mut Watch> {

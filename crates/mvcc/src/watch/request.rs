@@ -108,7 +108,7 @@ impl Watchers {
 
     fn answer(&mut self, store: &Store, session: u64, response: WatchResponse) {
         let header = header(store.revision());
-        self.out.push((session, WatchResponse { header, ..response }));
+        self.out.push_back((session, WatchResponse { header, ..response }));
     }
 }
 
