@@ -47,7 +47,7 @@ scene('no call into the module works for long under load', async (stage) => {
     const [other, , away] = members;
     await away.kill();
     const store = stores(away);
-    console.log(`# ${await load(stage, hub, { keys: 50_000, mib: 60, sideBySide: 50 })}`);
+    console.log(`# ${await load(stage, hub, { keys: 100_000, mib: 60, sideBySide: 50 })}`);
     // The log does not reach back to where it was: it is given a snapshot.
     away.start();
     await until('the member that was away to have all', () => {

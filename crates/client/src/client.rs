@@ -9,7 +9,7 @@ use api::{Error, limits};
 
 use crate::call::{Calls, is_read};
 use crate::io::{CallId, Input, Output, Patience, StreamId, WatchId};
-use crate::stream::{self, Streams, unreadable};
+use crate::stream::{Streams, unreadable};
 use crate::watch::{Heard, Watches, canceled};
 use crate::{MESSAGE_BYTES, PAUSE_MAX, PAUSE_MIN, STREAMS, WATCHES};
 
@@ -159,10 +159,8 @@ impl Client {
 
     /// Says something on a raw stream. One that has ended ignores it.
     pub fn say(&mut self, stream: StreamId, request: WatchRequest) {
-        if !self.streams.has(stream) {
-            return;
-        }
-        let body = encode_body(&ClientMessage::Watch(request));
+        let Some(asking) = self.streams.get(stream) else { return };
+        let body = encode_body(&ClientMessage::Watch(asking.ask(request)));
         if body.len() > MESSAGE_BYTES {
             return self.end_stream(stream, Error::RequestTooLarge);
         }
@@ -242,11 +240,12 @@ impl Client {
             return;
         }
         let stream = StreamId(session);
-        if self.streams.has(stream) {
-            match stream::hear(body) {
-                Ok(response) => self.out.push_back(Output::Stream { stream, result: Ok(response) }),
-                Err(error) => self.end_stream(stream, error),
+        match self.streams.get(stream).map(|hearing| hearing.hear(body)) {
+            Some(Ok(Some(response))) => {
+                self.out.push_back(Output::Stream { stream, result: Ok(response) });
             }
+            Some(Err(error)) => self.end_stream(stream, error),
+            Some(Ok(None)) | None => {}
         }
     }
 

@@ -64,7 +64,12 @@ enum Command {
     /// Opens a raw stream.
     Open,
     /// Creates a watch on it.
-    Say { stream: u64, key: String },
+    Say {
+        stream: u64,
+        key: String,
+        #[arg(key, optional)]
+        fragment: bool,
+    },
     /// Ends it.
     Close { stream: u64 },
     /// A member answers a call.
@@ -148,9 +153,9 @@ impl goldenscript::Runner for Runner {
                 let stream = self.client.open();
                 writeln!(text, "stream {}", stream.0)?;
             }
-            Command::Say { stream, key } => {
-                let key = Bytes::from(key.clone());
-                let create = WatchCreateRequest { key, ..Default::default() };
+            Command::Say { stream, key, fragment } => {
+                let (key, fragment) = (Bytes::from(key.clone()), *fragment);
+                let create = WatchCreateRequest { key, fragment, ..Default::default() };
                 self.client.say(StreamId(*stream), WatchRequest::Create(create));
             }
             Command::Close { stream } => self.client.close(StreamId(*stream)),

@@ -4,6 +4,7 @@ use api::Bytes;
 use api::error::Error;
 use api::frame::{decode_body, encode_body};
 use api::kv::{KeyValue, PutRequest, RangeRequest};
+use api::limits::ANSWER_BYTES;
 use api::session::{ClientMessage, Request, ServerMessage};
 use api::watch::{Event, EventType, WatchCreateRequest, WatchRequest, WatchResponse};
 use kvorum_client::{
@@ -97,8 +98,18 @@ fn streams() {
 
 /// Pieces of one revision, each of 4 MiB less a little, until there are `bytes` of values.
 fn one_revision(client: &mut Client, bytes: usize) -> Vec<Output> {
-    let create = WatchCreateRequest::default();
-    let watch_id = client.watch(0, create).0;
+    let watch_id = client.watch(0, WatchCreateRequest::default()).0;
+    hear_pieces(client, watch_id, bytes)
+}
+
+/// The same on a raw stream, of a watch whose client did not ask for pieces.
+fn one_revision_of_a_stream(client: &mut Client, bytes: usize) -> Vec<Output> {
+    let stream = client.open();
+    client.say(stream, WatchRequest::Create(WatchCreateRequest::default()));
+    hear_pieces(client, 0, bytes)
+}
+
+fn hear_pieces(client: &mut Client, watch_id: i64, bytes: usize) -> Vec<Output> {
     drain(client);
     let created = WatchResponse { watch_id, created: true, ..WatchResponse::default() };
     hear(client, created);
@@ -128,6 +139,16 @@ fn bytes_of_one_revision() {
     };
     assert_eq!(decode_body(body), Ok(ClientMessage::Watch(WatchRequest::Cancel(1))));
     assert!(response.canceled);
+
+    let out = one_revision_of_a_stream(&mut up(), ANSWER_BYTES);
+    assert!(matches!(out[..], [Output::Stream { .. }]), "only that it is created");
+
+    let out = one_revision_of_a_stream(&mut up(), ANSWER_BYTES + 4_000_000);
+    let [_, Output::Send { body, .. }, Output::Stream { result: Err(error), .. }] = &out[..] else {
+        panic!("{} outputs", out.len())
+    };
+    assert_eq!(decode_body(body), Ok(ClientMessage::End));
+    assert!(error.text().contains("33554432 bytes of events; watch with fragments"), "{error}");
 }
 
 #[test]
