@@ -68,7 +68,8 @@ pub(crate) struct ServerArgs {
     /// Tells clusters apart whose members have the same names
     #[arg(long, env = "ETCD_INITIAL_CLUSTER_TOKEN", default_value = "etcd-cluster")]
     initial_cluster_token: String,
-    /// Milliseconds between two heartbeats of a leader; at most a tenth of the election timeout
+    /// Milliseconds between two heartbeats of a leader; a tenth of the election timeout if that is
+    /// less
     #[arg(long, env = "ETCD_HEARTBEAT_INTERVAL", value_name = "MS", default_value_t = 100)]
     heartbeat_interval: u64,
     /// Milliseconds without a heartbeat until an election
@@ -78,8 +79,8 @@ pub(crate) struct ServerArgs {
     #[arg(long, env = "ETCD_SNAPSHOT_COUNT", value_name = "ENTRIES",
         default_value_t = Pace::NATIVE.run_entries)]
     snapshot_count: u64,
-    /// Bytes of all versions of all keys beyond which writes are refused; 0 means 2 GiB, and a
-    /// number below that means no limit
+    /// Bytes of all versions of all keys beyond which writes are refused; 0 means 2 GiB, a
+    /// negative number no limit
     #[arg(
         long,
         env = "ETCD_QUOTA_BACKEND_BYTES",
