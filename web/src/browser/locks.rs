@@ -10,7 +10,7 @@ use wasm_bindgen::prelude::*;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::AbortSignal;
 
-use super::js;
+use super::{js, time};
 
 /// A lock that this page holds, until it is dropped.
 pub(crate) struct Held {
@@ -69,9 +69,20 @@ pub(crate) async fn held(prefix: &str) -> BTreeSet<String> {
     names.into_iter().filter(|name| name.starts_with(prefix)).collect()
 }
 
-/// Whether any page of this browser waits for a lock.
+/// How often, and how soon again, it is looked for a request.
+const LOOKS: u32 = 10;
+const LOOK_MS: u32 = 50;
+
+/// Whether any page of this browser waits for a lock. One that has just said so may be heard before
+/// its request is there.
 pub(crate) async fn is_awaited(name: &str) -> bool {
-    names("pending").await.is_ok_and(|names| names.iter().any(|awaited| awaited == name))
+    for _ in 0..LOOKS {
+        if names("pending").await.is_ok_and(|names| names.iter().any(|awaited| awaited == name)) {
+            return true;
+        }
+        time::sleep(LOOK_MS).await;
+    }
+    false
 }
 
 /// The names of all locks in such a state.
