@@ -19,7 +19,7 @@ scene('a member whose storage was wiped is refused, not elected', async (stage) 
   await stop(tabs[name], control, name);
   await wipe(control, name);
   const back = await browser.open(`/?member=${name}`);
-  await saysWhy(back, name, /gone|wiped|removed|lost|data/i);
+  await saysWhy(back, name, /what was stored here is gone/);
   await othersGoOn(hub, tabs, back, name, others);
   await makesNoMajority(hub, tabs, others);
 });
