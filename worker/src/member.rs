@@ -62,9 +62,7 @@ impl Member {
         let Opened { journal, keeper, recovered, base } = opened;
         let node = Node::new(config, millis(now), &recovered, base)?;
         let last = recovered.next - 1;
-        let torn = recovered.torn.map(|torn| {
-            format!("the end of the log was not complete: {torn}; nothing of it was acknowledged")
-        });
+        let torn = recovered.torn.map(|torn| torn.to_string());
         let mut member = Self { node, journal, keeper, host, written: last, synced: last, torn };
         member.drain(now);
         Ok(member)

@@ -72,7 +72,11 @@ pub struct Torn {
 impl fmt::Display for Torn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { segment: _, at, bytes, why } = self;
-        write!(f, "cut {bytes} bytes of an unfinished write at byte {at}: {why}")
+        write!(
+            f,
+            "the end of the log was not complete: cut {bytes} bytes of an unfinished write at byte \
+             {at}: {why}; nothing of it was acknowledged"
+        )
     }
 }
 

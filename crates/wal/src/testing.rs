@@ -20,7 +20,7 @@ use bytes::Bytes;
 use goldenscript::{ArgumentConsumer, Command, Context, Runner};
 
 use crate::format::{BATCH_HEADER_BYTES, BatchHeader, SEGMENT_HEADER_BYTES};
-use crate::{Batch, Record, Recovered, Refused, Tail, recover_segments};
+use crate::{Batch, Record, Recovered, Refused, Tail, Torn, recover_segments};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -88,7 +88,8 @@ pub fn show(recovered: &Recovered) -> String {
     }
     if let Some(torn) = torn {
         let of = if segments.len() > 1 { format!("segment {}: ", torn.segment) } else { "".into() };
-        let _ = writeln!(out, "torn: {of}{torn}");
+        let Torn { segment: _, at, bytes, why } = torn;
+        let _ = writeln!(out, "torn: {of}cut {bytes} bytes at byte {at}: {why}");
     }
     out
 }

@@ -80,9 +80,7 @@ where
     let directory = open(dir).with_context(cannot)?;
     let opened = open_files(directory, log_id, cache_bytes).with_context(cannot)?;
     if let Some(torn) = &opened.recovered.torn {
-        tracing::warn!(
-            "the end of the log was not complete: {torn}; nothing of it was acknowledged"
-        );
+        tracing::warn!("{torn}");
     }
     Ok(opened)
 }
