@@ -286,6 +286,27 @@ async fn one_copy_of_the_stores_header_is_enough() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_store_of_a_version_to_come_is_refused() {
+    let (mut servers, keys) = settled(&["a"]).await;
+    let store = servers[0].data().join("store-00000001");
+    let good = fs::read(&store).expect("is there");
+    let mut newer = good.clone();
+    for copy in newer[..2 * 8192].chunks_mut(8192) {
+        copy[4104] = 2;
+        let checksum = crc32c(&copy[..4116]).to_le_bytes();
+        copy[4116..4120].copy_from_slice(&checksum);
+    }
+    fs::write(&store, &newer).expect("writes");
+    let said = refused(&mut servers[0], &store);
+    assert!(said.contains("the store's file has format 2, this program knows up to 1"), "{said}");
+    assert!(said.contains("or a newer one; nothing was changed"), "{said}");
+    fs::write(&store, &good).expect("writes");
+    servers[0].start();
+    servers[0].ready().await;
+    all_there(&servers[0], &keys).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn damaged_rows_are_not_given_to_anybody() {
     let (mut servers, keys) = settled(&["a"]).await;
     let mut server = servers.remove(0);

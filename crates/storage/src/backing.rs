@@ -9,10 +9,11 @@
 //!  ┌───────────┬─────────┬───────────┬─────────┬────────────┬──
 //!  │ header    │ trailer │ header    │ trailer │ page 1     │ …
 //!  └───────────┴─────────┴───────────┴─────────┴────────────┴──
-//!  trailer: 'K' 'V' 'R' 'M' 'S' 'T' 'O' '\n' │ count, 8 bytes │ CRC-32C of all before it
+//!  trailer: 'K' 'V' 'R' 'M' 'S' 'T' 'O' '\n' │ format, 4 bytes │ count, 8 │ CRC-32C of all before
 //! ```
 //!
-//! The valid one with the higher count is the header.
+//! The valid one with the higher count is the header. redb writes to a file as soon as it opens it:
+//! so the format is in the trailer, where it is read before that.
 
 use std::fmt;
 use std::io;
@@ -25,7 +26,10 @@ use crate::file::{self, File, FileError, FileErrorKind};
 
 const PAGE: usize = 4096;
 const MAGIC: [u8; 8] = *b"KVRMSTO\n";
-const COUNT_AT: usize = PAGE + MAGIC.len();
+/// The format of a generation that this program writes, and the newest that it reads.
+const FORMAT: u32 = 1;
+const FORMAT_AT: usize = PAGE + MAGIC.len();
+const COUNT_AT: usize = FORMAT_AT + 4;
 const CHECKSUM_AT: usize = COUNT_AT + 8;
 const COPY_BYTES: usize = CHECKSUM_AT + 4;
 /// From one copy of the header to the next, and from the second to page 1.
@@ -100,6 +104,8 @@ pub(crate) struct Backing<F> {
 /// redb's header, as it reads it.
 struct Header {
     page: Vec<u8>,
+    /// Of the file.
+    format: u32,
     /// Counts the times that it was written.
     count: u64,
     /// Which copy was safe at the last sync.
@@ -112,7 +118,8 @@ impl<F: File> Backing<F> {
     /// A file that holds a generation, or nothing.
     pub(crate) fn new(file: F) -> Result<Self, FileError> {
         let length = file.len()?;
-        let mut header = Header { page: vec![0; PAGE], count: 0, safe: 1, written: false };
+        let page = vec![0; PAGE];
+        let mut header = Header { page, format: FORMAT, count: 0, safe: 1, written: false };
         if length > 0 {
             // What is read may have come out of a cache, and one copy will be overwritten.
             file.sync()?;
@@ -156,18 +163,25 @@ fn read_header(file: &impl File) -> Result<Header, FileError> {
         Header::decode(copy, number)
     };
     let newest = copy(0).into_iter().chain(copy(1)).max_by_key(|header| header.count);
-    newest.ok_or_else(|| {
-        FileError::other(
+    match newest {
+        Some(header) if header.format <= FORMAT => Ok(header),
+        Some(header) => Err(FileError::other(format!(
+            "the store's file has format {}, this program knows up to {FORMAT}. Start it with the \
+             version of Kvorum that wrote it, or a newer one; nothing was changed",
+            header.format
+        ))),
+        None => Err(FileError::other(
             "the store's file has no header that holds: it is damaged, or something else's. \
              Nothing was changed; keep a copy of this directory and replace this member",
-        )
-    })
+        )),
+    }
 }
 
 impl Header {
     fn encode(&self) -> Vec<u8> {
         let mut copy = self.page.clone();
         copy.extend(MAGIC);
+        copy.extend(self.format.to_le_bytes());
         copy.extend(self.count.to_le_bytes());
         copy.extend(crc32c::crc32c(&copy).to_le_bytes());
         copy
@@ -175,12 +189,13 @@ impl Header {
 
     fn decode(mut copy: Vec<u8>, number: u64) -> Option<Self> {
         let (rest, checksum) = copy.split_at(CHECKSUM_AT);
-        if crc32c::crc32c(rest).to_le_bytes() != *checksum || rest[PAGE..COUNT_AT] != MAGIC {
+        if crc32c::crc32c(rest).to_le_bytes() != *checksum || rest[PAGE..FORMAT_AT] != MAGIC {
             return None;
         }
+        let format = u32::from_le_bytes(rest[FORMAT_AT..COUNT_AT].try_into().ok()?);
         let count = u64::from_le_bytes(rest[COUNT_AT..].try_into().ok()?);
         copy.truncate(PAGE);
-        Some(Self { page: copy, count, safe: number, written: false })
+        Some(Self { page: copy, format, count, safe: number, written: false })
     }
 }
 

@@ -18,9 +18,9 @@ use redb::{
 use crate::backing::{Backing, Gauge};
 use crate::file::{File, FileError};
 use crate::tables::{
-    ABOUT, ABOUT_BALLAST, ABOUT_FORMAT, ABOUT_SUMMARY, FORMAT, Key, MARKS, RESERVE,
-    RESERVE_PAGE_BYTES, RESERVE_PAGE_HEAD_BYTES, ROWS, damaged, mark_key, open, open_mark,
-    open_row, row_key, seal, seal_mark,
+    ABOUT, ABOUT_BALLAST, ABOUT_SUMMARY, Key, MARKS, RESERVE, RESERVE_PAGE_BYTES,
+    RESERVE_PAGE_HEAD_BYTES, ROWS, damaged, mark_key, open, open_mark, open_row, row_key, seal,
+    seal_mark,
 };
 
 /// A generation's file, open.
@@ -140,14 +140,6 @@ impl Generation {
             let value = about.get(key).map_err(|error| explain(error.into()))?;
             Ok::<_, FileError>(value.map(|value| value.value().to_vec()))
         };
-        let format = read(ABOUT_FORMAT)?.and_then(|format| format.first().copied());
-        if format != Some(FORMAT) {
-            return Err(FileError::other(format!(
-                "the store's file has format {}, this program knows up to {FORMAT}. Start it with \
-                 the version of Kvorum that wrote it, or a newer one; nothing was changed",
-                format.map_or("none".into(), |format| format.to_string())
-            )));
-        }
         let Some(sealed) = read(ABOUT_SUMMARY)? else { return Ok(None) };
         let summary = open(ABOUT_SUMMARY, &sealed).and_then(Summary::decode);
         let view = View {
@@ -222,8 +214,6 @@ impl Change {
         {
             let about = self.transaction.open_table(ABOUT);
             let mut about = about.map_err(|error| other(error.into()))?;
-            let insert = about.insert(ABOUT_FORMAT, &[FORMAT][..]);
-            insert.map_err(|error| other(error.into()))?;
             if let Some(summary) = summary {
                 let sealed = seal(ABOUT_SUMMARY, summary.encode());
                 let insert = about.insert(ABOUT_SUMMARY, sealed.as_slice());

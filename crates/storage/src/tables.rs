@@ -5,8 +5,7 @@
 //!           8 bytes        4 bytes, big endian                     of key and row
 //!  marks    key …  main revision  sub revision  →  create │ version │ CRC-32C
 //!                  8 bytes        4 bytes          8       8 bytes    of key and both
-//!  about    "format"   →  1
-//!           "summary"  →  mvcc's summary │ CRC-32C; missing while a generation is being filled
+//!  about    "summary"  →  mvcc's summary │ CRC-32C; missing while a generation is being filled
 //!  reserve  number     →  zeros, up to a megabyte: room for when there is none
 //!           1 byte
 //! ```
@@ -21,9 +20,6 @@ use mvcc::base::Damage;
 use mvcc::{Mark, Revision};
 use redb::{TableDefinition, TypeName};
 
-/// The format of a generation that this program writes, and the newest that it reads.
-pub(crate) const FORMAT: u8 = 1;
-
 /// All tables are of one kind: each other kind would bring redb's code once more.
 type Definition = TableDefinition<'static, Key, &'static [u8]>;
 
@@ -32,7 +28,6 @@ pub(crate) const MARKS: Definition = TableDefinition::new("marks");
 pub(crate) const ABOUT: Definition = TableDefinition::new("about");
 pub(crate) const RESERVE: Definition = TableDefinition::new("reserve");
 
-pub(crate) const ABOUT_FORMAT: &[u8] = b"format";
 pub(crate) const ABOUT_SUMMARY: &[u8] = b"summary";
 /// Inserted and removed again by every change.
 pub(crate) const ABOUT_BALLAST: &[u8] = b"ballast";

@@ -102,8 +102,7 @@ where
     let open = AssertUnwindSafe(|| Opened::open(directory, log, keeper, node::generation));
     let opened = catch_unwind(open).map_err(|_| {
         anyhow!(
-            "the store's file is damaged. Nothing was changed; keep a copy of this directory and \
-             replace this member"
+            "the store's file is damaged; keep a copy of this directory and replace this member"
         )
     })?;
     Ok(opened?)
