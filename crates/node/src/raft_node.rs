@@ -322,9 +322,11 @@ impl RaftNode {
     }
 
     /// Whether the log may be given so much more: neither does too much wait for its disk, nor is
-    /// that full. What is left then is for what gets room again.
+    /// that full. What is left then is for what gets room again. What waits may not be written
+    /// yet, and so not be counted in the room.
     fn has_room(&self, bytes: usize) -> bool {
-        !self.unsynced.is_full() && !self.behind && bytes as u64 <= self.room / 2
+        let waits = (self.unsynced.bytes() + bytes) as u64;
+        !self.unsynced.is_full() && !self.behind && waits <= self.room / 2
     }
 
     /// Too much is applied and not moved out of memory, or not any more.

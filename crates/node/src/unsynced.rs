@@ -31,6 +31,11 @@ impl Unsynced {
         }
     }
 
+    /// So much waits.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// So much waits that no more may.
     pub(crate) fn is_full(&self) -> bool {
         self.bytes >= UNSYNCED_BYTES

@@ -226,6 +226,11 @@ fn write<D: Directory>(
         while let Ok(batch) = queue.try_recv() {
             journal.append(batch)?;
         }
+        // At once: what comes during the sync has to find room, too.
+        let appended = journal.room().map(News::Room);
+        if appended.is_some_and(|news| tell.send(Ok(news)).is_err()) {
+            return Ok(());
+        }
         let since = Instant::now();
         let before = journal.log().durable();
         let number = journal.sync()?;
