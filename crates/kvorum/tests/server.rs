@@ -125,21 +125,30 @@ const OLDER: &str =
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_copied_directory_is_refused() {
+    copied(0).await;
+}
+
+/// Of two members the one whose name is smaller dials, where the original is.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copied_directory_is_refused_that_nobody_dials() {
+    copied(2).await;
+}
+
+async fn copied(which: usize) {
     let mut servers = three().await;
     servers[1].kv().put(put("a", "1")).await.expect("puts");
-    // Of two members the one whose name is smaller dials: a copy of `a` finds the others.
-    servers[0].kill();
-    let mut twin = servers[0].twin();
-    copy(&servers[0].data(), &twin.data());
-    servers[0].start();
-    servers[0].ready().await;
+    servers[which].kill();
+    let mut twin = servers[which].twin();
+    copy(&servers[which].data(), &twin.data());
+    servers[which].start();
+    servers[which].ready().await;
     is_refused(&mut twin, OLDER).await;
     // The original does not notice; and when it is down the copy still counts for nothing.
-    servers[0].kv().put(put("a", "2")).await.expect("it serves");
-    servers[0].kill();
+    servers[which].kv().put(put("a", "2")).await.expect("it serves");
+    servers[which].kill();
     twin.kill();
     is_refused(&mut twin, OLDER).await;
-    servers[2].kill();
+    servers[2 - which].kill();
     let read = servers[1].kv().range(get("a")).await.expect_err("one of three is no majority");
     assert_eq!(read.code(), Code::Unavailable, "{read}");
 }

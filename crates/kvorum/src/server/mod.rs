@@ -43,7 +43,6 @@ use crate::doors::{self, Home, Way};
 use crate::net::origin::{self, Addresses};
 use crate::net::relay::{Entrance, RelayHandle, enter};
 use crate::net::stop::{self, Stop};
-use crate::net::url::ListenUrl;
 use crate::net::{listen, site};
 
 /// The name under which clients and consoles find the cluster of a server.
@@ -162,10 +161,9 @@ fn meet_peers(settings: &Settings, listeners: Vec<TcpListener>, node: &NodeHandl
     for listener in listeners {
         tokio::spawn(listen::accept(listener, router.clone(), stop.clone()));
     }
-    let dialed = settings.others().filter(|(name, _)| **name > settings.name);
-    for (name, urls) in dialed {
-        let urls: Vec<ListenUrl> = urls.clone();
-        tokio::spawn(peers::dial(name.clone(), urls, node.clone(), stop.clone()));
+    for (name, urls) in settings.others() {
+        let (first, peer) = (settings.name < *name, (name.clone(), urls.clone()));
+        tokio::spawn(peers::dial(peer, first, node.clone(), stop.clone()));
     }
 }
 

@@ -1,9 +1,11 @@
-//! Links straight to the peers: of two members the one whose name is smaller dials.
+//! Links straight to the peers: of two members the one whose name is smaller dials. The other one
+//! does when it has missed it for a while: it may not be reachable itself, or its directory be a
+//! copy, whose peers dial the original.
 //!
 //! ```text
-//!  dial ──► connected ──► serve ──► ended ─┐     pause: 50 ms, doubled up to 2.5 s, and
-//!    ▲                                     │     something random, so that members that
-//!    └──────────────── pause ◄─────────────┘     lost each other do not meet in step
+//!  missed ──► dial ──► connected ──► serve ──► ended ─┐     pause: 50 ms, doubled up to 2.5 s, and
+//!     ▲                                               │     something random, so that members that
+//!     └───────────────────── pause ◄──────────────────┘     lost each other do not meet in step
 //! ```
 
 use std::hash::{BuildHasher, RandomState};
@@ -11,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use api::report::{LinkState, MemberReport};
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -42,6 +45,8 @@ const HANDSHAKE_MAX: Duration = Duration::from_secs(3);
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 /// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_millis(2500);
+/// So long a peer is out of reach before this member dials though that is the other's to do.
+const MISSED: Duration = Duration::from_secs(5);
 /// A link that lasted as long as this was a good one: the pauses begin anew.
 const GOOD_LINK: Duration = Duration::from_secs(5);
 
@@ -98,11 +103,22 @@ async fn accept(
     })
 }
 
-/// Keeps a link to one peer.
-pub(crate) async fn dial(name: String, urls: Vec<ListenUrl>, node: NodeHandle, mut stop: Stop) {
+/// Keeps a link to one peer. If `first` that is this member's to do.
+pub(crate) async fn dial(
+    (name, urls): (String, Vec<ListenUrl>),
+    first: bool,
+    node: NodeHandle,
+    mut stop: Stop,
+) {
     let mut pause = PAUSE_MIN;
     let mut told = String::new();
     loop {
+        if !first {
+            tokio::select! {
+                () = missed(&name, &node) => {}
+                () = stop.ordered() => return,
+            }
+        }
         for url in &urls {
             let since = Instant::now();
             match dial_once(url, &node, &mut stop).await {
@@ -123,6 +139,21 @@ pub(crate) async fn dial(name: String, urls: Vec<ListenUrl>, node: NodeHandle, m
             () = stop.ordered() => return,
         }
         pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+/// Waits until a peer has been out of reach for some time, or there is no node any more.
+async fn missed(name: &str, node: &NodeHandle) {
+    let mut report = node.report();
+    let is_down = |report: &Option<MemberReport>| {
+        let peers = report.iter().flat_map(|report| &report.peers);
+        peers.into_iter().any(|peer| peer.name == name && peer.link == LinkState::Down)
+    };
+    while report.wait_for(is_down).await.is_ok() {
+        let came = report.wait_for(|report| !is_down(report));
+        if timeout(MISSED, came).await.is_err() {
+            return;
+        }
     }
 }
 
