@@ -62,6 +62,8 @@ pub enum Place {
     Server,
     /// In another server.
     OtherServer,
+    /// In a server: which one, nobody tells.
+    SomeServer,
     /// Nowhere.
     Nowhere,
 }

@@ -25,12 +25,16 @@ pub fn card(name: &str, server: Option<&MemberReport>) -> Card {
         Some(report) => peer(name, report),
         None => said(State::Stopped, "unknown", Some("The server would know more.".into())),
     };
-    let own = server.is_some_and(|report| report.name == name);
+    let place = match server {
+        Some(report) if report.name == name => Place::Server,
+        Some(_) => Place::OtherServer,
+        None => Place::SomeServer,
+    };
     Card {
         state,
         words,
         note,
-        place: if own { Place::Server } else { Place::OtherServer },
+        place,
         stop: false,
         restart: false,
         run_here: false,
@@ -110,7 +114,8 @@ mod tests {
         assert_eq!((lost.state, lost.words.as_str()), (State::Stopped, "out of reach"));
         assert_eq!(lost.note.as_deref(), Some("Member a does not reach it."));
         assert_eq!(card("b", Some(&report)).words, "in reach");
-        assert_eq!(card("a", None).words, "unknown");
+        let unknown = card("a", None);
+        assert_eq!((unknown.place, unknown.words.as_str()), (Place::SomeServer, "unknown"));
     }
 
     #[test]

@@ -152,7 +152,7 @@ impl Notice {
             }
             Self::CannotHost(why) => why.clone(),
             Self::HubDown if source == Source::Server => "Start it again; this page finds it by \
-                itself. The other members have pages of their own."
+                itself. Other members of its cluster have pages of their own."
                 .into(),
             Self::HubDown => "Members cannot talk to each other without it. Start it again \
                 with cargo xtask up; this page finds it by itself."

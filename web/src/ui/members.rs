@@ -82,6 +82,7 @@ fn place_words(place: Place) -> &'static str {
         Place::OtherBrowser => "elsewhere",
         Place::Server => "on this server",
         Place::OtherServer => "on another server",
+        Place::SomeServer => "on a server",
         Place::Nowhere => "runs nowhere",
     }
 }
