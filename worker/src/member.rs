@@ -57,7 +57,7 @@ impl Member {
             job_steps: JOB_STEPS,
             reserve_bytes: Pace::WORKER.reserve_bytes(),
         };
-        let log = LogOptions::new(log_id);
+        let log = LogOptions::new(log_id, Pace::WORKER.log_reserve_bytes());
         let opened = Opened::open(disk.clone(), log, keeper, node::generation)?;
         let Opened { journal, keeper, recovered, base } = opened;
         let node = Node::new(config, millis(now), &recovered, base)?;

@@ -76,7 +76,7 @@ async fn pause() {
 #[wasm_bindgen_test]
 async fn a_log_is_there_again() {
     let files = empty("log-test").await;
-    let (mut log, recovered) = Log::open(disk(&files), LogOptions::new(7)).expect("opens");
+    let (mut log, recovered) = Log::open(disk(&files), LogOptions::new(7, 1024)).expect("opens");
     assert_eq!(recovered.entries, []);
     let payload = vec![9; 300_000];
     for index in 1..=5 {
@@ -89,7 +89,7 @@ async fn a_log_is_there_again() {
     files.close();
 
     let files = again("log-test").await;
-    let (_, recovered) = Log::open(disk(&files), LogOptions::new(8)).expect("opens again");
+    let (_, recovered) = Log::open(disk(&files), LogOptions::new(8, 1024)).expect("opens again");
     assert_eq!(recovered.entries.len(), 5);
     assert!(recovered.entries.iter().all(|(_, entry)| entry.as_ref() == payload));
     files.close();

@@ -118,6 +118,45 @@ async fn a_full_disk_is_told_and_cleared_by_its_operator() {
     assert_eq!(count(&server, "first", "").await, 1);
 }
 
+/// More comes at once than the log keeps in reserve.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_many_large_puts_fill_is_cleared_by_its_operator() {
+    let Some(mount) = Mount::or_skip(400) else { return };
+    let mut server = mount.holds(members(&["default"]).remove(0));
+    server.start();
+    server.ready().await;
+    let callers = (0..40).map(|caller| {
+        let mut kv = server.kv();
+        let value = "v".repeat(1_500_000);
+        tokio::spawn(async move {
+            let mut acknowledged = 0;
+            loop {
+                let put = put(&format!("k{caller:02}/{acknowledged}"), &value);
+                match kv.put(put).await {
+                    Ok(_) => acknowledged += 1,
+                    Err(error) => return (acknowledged, error),
+                }
+            }
+        })
+    });
+    let callers: Vec<_> = callers.collect();
+    let mut acknowledged = 0;
+    for caller in callers {
+        let (count, error) = caller.await.expect("it ends");
+        // None of them waited for room until its time was over.
+        assert_eq!(error.message(), NO_SPACE);
+        acknowledged += count;
+    }
+    assert!(acknowledged > 40, "{acknowledged}");
+    assert_eq!(count(&server, "k", "l").await, acknowledged);
+    let mut kv = server.kv();
+    let delete = pb::DeleteRangeRequest { key: "k".into(), range_end: "l".into(), prev_kv: false };
+    let deleted = kv.delete_range(delete).await.expect("deletes").into_inner();
+    let revision = deleted.header.expect("a header").revision;
+    kv.compact(pb::CompactionRequest { revision, physical: false }).await.expect("compacts");
+    bring_back(&server).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn where_one_members_disk_is_full_the_others_lose_nothing() {
     // Of large ones few are too many before the alarm is there.

@@ -76,11 +76,18 @@ pub struct Pace {
     pub quota_bytes: u64,
     /// Keys that a large read looks at before it lets others go on.
     pub read_keys: usize,
-    /// Entries that are applied, and keys that they look at, before others go on.
+    /// Entries that are applied, and keys that they look at, before others go on; and entries that
+    /// go on themselves when they have waited.
     pub apply_entries: usize,
     /// Rows that watches are told of, or read on in, before others go on.
     pub watch_rows: usize,
+    /// Bytes under way to the log's disk before it is given no more of what can wait. Puts that
+    /// share a sync are far from it; large ones fill it, and the next go with the next sync.
+    pub log_bytes: usize,
 }
+
+/// The usual [`Pace::log_bytes`].
+const LOG_BYTES: usize = 3 * 512 * 1024;
 
 impl Pace {
     /// For a process with threads and a disk of its own.
@@ -95,6 +102,7 @@ impl Pace {
         read_keys: 5000,
         apply_entries: 5000,
         watch_rows: 10_000,
+        log_bytes: LOG_BYTES,
     };
 
     /// For a Worker, which does everything in one thread.
@@ -109,11 +117,27 @@ impl Pace {
         read_keys: 1000,
         apply_entries: 1000,
         watch_rows: 10_000,
+        log_bytes: LOG_BYTES,
     };
 
     /// With so much in memory that should be below, nothing more is taken until it is.
     pub(crate) const fn behind_bytes(&self) -> usize {
         3 * self.run_bytes
+    }
+
+    /// What peers have sent for the log and waits for others, in bytes. More of it is lost, as if
+    /// links had lost it.
+    pub(crate) const fn held_bytes(&self) -> usize {
+        20 * self.log_bytes
+    }
+
+    /// What may be under way to a log that has just got full, of which the largest request may be
+    /// the last, and some more for raft's own records, deletions and compactions: the host has the
+    /// log keep so much in reserve.
+    #[must_use]
+    pub const fn log_reserve_bytes(&self) -> u64 {
+        let largest = api::limits::REQUEST_BYTES + api::limits::REQUEST_OVERHEAD_BYTES;
+        (self.log_bytes + largest + 512 * 1024) as u64
     }
 
     /// Room on the disk for all that may be in memory, a write that is under way apart, and a

@@ -26,6 +26,7 @@ mod config;
 mod greeting;
 mod guard;
 mod identity;
+mod intake;
 mod life;
 mod links;
 mod log;
@@ -46,7 +47,6 @@ mod status;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod time;
-mod unsynced;
 mod window;
 
 pub use config::{Config, LinkId, LinkKind, Pace, StartError, Timing, Urls};

@@ -3,6 +3,7 @@
 use raft::eraftpb::ConfState;
 
 use crate::broken::{Broken, is};
+use crate::config::Config;
 use crate::node::{Node, Output};
 use crate::outbox::Then;
 use crate::raft_node::RaftNode;
@@ -88,8 +89,8 @@ impl Node {
         {
             start.hard_state.commit = start.hard_state.commit.min(entry.index - 1);
         }
-        let (seed, timing) = (self.config.seed, self.config.timing);
-        match RaftNode::new(me.0, conf, start, seed, timing) {
+        let Config { seed, timing, pace, .. } = self.config;
+        match RaftNode::new(me.0, conf, start, seed, timing, pace) {
             Ok(raft) => self.raft = Some(raft),
             Err(error) => return self.halt(error.to_string()),
         }

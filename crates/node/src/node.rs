@@ -321,6 +321,7 @@ impl Node {
     fn turn(&mut self) {
         self.outbox.extend(self.state.sessions.release());
         self.campaign_if_due();
+        self.step_held();
         self.propose_waiting();
         self.begin_read();
         self.run_raft();

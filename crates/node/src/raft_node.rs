@@ -20,10 +20,10 @@ use wal::Record;
 use crate::broken::{Broken, is};
 use crate::config::{Pace, StartError, Timing};
 use crate::guard::Guard;
+use crate::intake::{Held, Intake};
 use crate::log::{Place, RaftLog};
 use crate::seed::mix_all;
 use crate::slot;
-use crate::unsynced::Unsynced;
 
 /// One step's results, apart from messages.
 pub(crate) struct Step {
@@ -62,7 +62,7 @@ pub(crate) struct RaftNode {
     /// The last batch given out, and the last one that is durable. Invariant: issued >= durable.
     issued: u64,
     durable: u64,
-    unsynced: Unsynced,
+    intake: Intake,
     /// Readies that wait for their batch: (batch, number). Invariant: both grow.
     readies: VecDeque<(u64, u64)>,
     /// Messages that wait for a batch. A leader's wait for that of its vote, which may be older
@@ -81,10 +81,6 @@ pub(crate) struct RaftNode {
     /// All up to here is applied. raft hears of it only of what is durable: a snapshot is applied
     /// before that.
     applied: u64,
-    /// Bytes for which the log surely has room.
-    room: u64,
-    /// Too much is applied and not moved out of memory.
-    behind: bool,
 }
 
 /// Reads of peers that wait for a leader's first commit. Beyond that they are dropped, and asked
@@ -99,6 +95,7 @@ impl RaftNode {
         start: RaftStart,
         seed: u64,
         timing: Timing,
+        pace: Pace,
     ) -> Result<Self, StartError> {
         let corrupt = |text: String| StartError::Corrupt(text);
         let RaftStart { mut hard_state, anchor, entries, applied } = start;
@@ -145,7 +142,7 @@ impl RaftNode {
             vote_batch: 0,
             issued: 0,
             durable: 0,
-            unsynced: Unsynced::default(),
+            intake: Intake::new(pace),
             readies: VecDeque::new(),
             held: VecDeque::new(),
             outbox: Vec::new(),
@@ -153,8 +150,6 @@ impl RaftNode {
             busy: false,
             early_reads: Vec::new(),
             applied,
-            room: u64::MAX,
-            behind: false,
         };
         node.settle();
         Ok(node)
@@ -292,8 +287,8 @@ impl RaftNode {
             // asks again.
             return Ok(());
         }
-        if message.msg_type() == MessageType::MsgAppend && !self.has_room(bytes.len()) {
-            // As if it were lost: the leader sends it again.
+        if message.msg_type() == MessageType::MsgAppend {
+            self.append(sender, message, bytes.len());
             return Ok(());
         }
         if self.is_early_read(&message) {
@@ -321,22 +316,50 @@ impl RaftNode {
         }
     }
 
-    /// Whether the log may be given so much more: neither does too much wait for its disk, nor is
-    /// that full. What is left then is for what gets room again. What waits may not be written
-    /// yet, and so not be counted in the room.
-    fn has_room(&self, bytes: usize) -> bool {
-        let waits = (self.unsynced.bytes() + bytes) as u64;
-        !self.unsynced.is_full() && !self.behind && waits <= self.room / 2
+    /// What goes to the log.
+    pub(crate) fn intake(&mut self) -> &mut Intake {
+        &mut self.intake
     }
 
-    /// Too much is applied and not moved out of memory, or not any more.
-    pub(crate) fn set_behind(&mut self, behind: bool) {
-        self.behind = behind;
+    /// A leader's entries: now, or when the log has room for them.
+    fn append(&mut self, sender: u64, message: Message, bytes: usize) {
+        match self.intake.takes(bytes) {
+            true => self.take_append(message, bytes),
+            false => {
+                let message = Box::new(message);
+                self.intake.hold(Held::Append { sender, message }, bytes);
+            }
+        }
     }
 
-    /// The log surely has room for so many bytes.
-    pub(crate) fn set_room(&mut self, room: u64) {
-        self.room = room;
+    fn take_append(&mut self, message: Message, bytes: usize) {
+        // A late one may say nothing that is of use.
+        let _ = self.raw.step(message);
+        self.settle();
+        if self.raw.has_ready() {
+            self.intake.take(bytes);
+        }
+    }
+
+    /// Whether something that was held has room in the log by now.
+    pub(crate) fn may_step_held(&self) -> bool {
+        self.intake.may_go_on()
+    }
+
+    /// Gives raft what was held and has room in the log by now, so many messages at the most.
+    pub(crate) fn step_held(&mut self, most: usize) {
+        for _ in 0..most {
+            let Some((held, bytes)) = self.intake.next_held() else { return };
+            match held {
+                Held::Append { sender, message } => {
+                    // To the log as it is by now it may be what no peer sends.
+                    if self.guard(sender).check(&message).is_ok() {
+                        self.take_append(*message, bytes);
+                    }
+                }
+                Held::Forward { term, command } => drop(self.take_command(term, command)),
+            }
+        }
     }
 
     /// Whether raft would drop this read because its leader has committed nothing of its term yet.
@@ -363,11 +386,30 @@ impl RaftNode {
         }
     }
 
-    /// Appends a command to the log of this leader. False if raft takes none now.
+    /// Appends a command to the log of this leader. False if that takes none now.
     pub(crate) fn propose(&mut self, command: Vec<u8>) -> bool {
-        self.is_leader()
-            && self.has_room(command.len())
-            && self.raw.propose(Vec::new(), command).is_ok()
+        self.intake.takes(command.len()) && self.take_command(self.term(), command)
+    }
+
+    /// A peer's command, for whoever leads in this term: now, or when there is room.
+    pub(crate) fn forwarded(&mut self, term: u64, command: Vec<u8>) {
+        let bytes = command.len();
+        match self.intake.takes(bytes) {
+            true => drop(self.take_command(term, command)),
+            false => self.intake.hold(Held::Forward { term, command }, bytes),
+        }
+    }
+
+    /// Appends a command if this member leads in this term. Of any other its sender finds out by
+    /// the log.
+    fn take_command(&mut self, term: u64, command: Vec<u8>) -> bool {
+        let bytes = command.len();
+        let leads = self.is_leader() && self.term() == term;
+        let taken = leads && self.raw.propose(Vec::new(), command).is_ok();
+        if taken {
+            self.intake.take(bytes);
+        }
+        taken
     }
 
     /// Asks the leader for the index that a read must wait for.
@@ -402,9 +444,11 @@ impl RaftNode {
         let snapshot = self.take_snapshot(&ready);
         let votes = ready.hs().is_some() && ready.must_sync() && self.vote_changed(&ready);
         let records = self.records(&ready, snapshot);
-        if !records.is_empty() {
+        let given = !records.is_empty();
+        let bytes = || records.iter().map(Record::encoded_bytes).sum();
+        self.intake.give_out(given.then(|| (batch, bytes())));
+        if given {
             self.issued = batch;
-            self.unsynced.add(batch, records.iter().map(Record::encoded_bytes).sum());
             if votes {
                 self.vote_batch = batch;
             }
@@ -524,7 +568,7 @@ impl RaftNode {
     /// Batches up to this one are durable.
     pub(crate) fn persisted(&mut self, batch: u64) {
         self.durable = self.durable.max(batch.min(self.issued));
-        self.unsynced.persisted(self.durable);
+        self.intake.persisted(self.durable);
         self.release();
         self.settle();
         self.step_early_reads();

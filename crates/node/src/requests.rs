@@ -3,13 +3,13 @@
 use api::cluster::{Member, MemberListRequest, MemberListResponse, StatusResponse};
 use api::frame::{PeerBody, decode_body};
 use api::identity::RaftId;
-use api::limits;
 use api::maintenance::HashKvResponse;
 use api::session::{ClientMessage, Request, Response, ServerMessage};
 use api::watch::WatchRequest;
 use api::{ETCD_VERSION, Error, Result};
 use mvcc::{Hash, Hashing, Reading, Slice, TxnReading, check};
 
+use crate::alarms::needs_space;
 use crate::broken::{Broken, is};
 use crate::command::{Command, Op};
 use crate::life::Phase;
@@ -313,7 +313,6 @@ impl Node {
 
     /// Gives the writes that nobody has to the leader: to raft if that is here, else in frames.
     pub(crate) fn propose_waiting(&mut self) {
-        self.clock.proposals_wait = false;
         let Some(leader) = self.raft.as_ref().map(RaftNode::leader).filter(|&id| id != 0) else {
             return;
         };
@@ -326,21 +325,27 @@ impl Node {
     fn propose_here(&mut self) {
         let Some(raft) = &mut self.raft else { return };
         let term = raft.term();
-        // What raft does not take now stays, and is offered at the next turn. A turn takes no
-        // more than one batch may hold.
-        let mut room = limits::RAFT_BATCH_BYTES;
-        let mut early = Vec::new();
+        // What raft does not take now stays, and is offered at the next turn.
+        let (mut early, mut unfit) = (Vec::new(), Vec::new());
         while let Some((sequence, command)) = self.state.proposals.next_unsent() {
-            self.clock.proposals_wait = room == 0;
             let command = command.to_vec();
-            if room == 0 || !raft.propose(command.clone()) {
+            let fits = raft.intake().fits(command.len());
+            if !fits && Command::decode(&command).is_ok_and(|command| needs_space(&command.op)) {
+                // No wait would help it, and what makes room must not wait behind it.
+                unfit.extend(self.state.proposals.applied(sequence));
+                continue;
+            }
+            if !raft.propose(command.clone()) {
                 break;
             }
-            room = room.saturating_sub(command.len());
             self.state.proposals.sent(sequence, term);
             if is(Broken::ReplyBeforeCommit) {
                 early.push((sequence, command));
             }
+        }
+        for caller in unfit {
+            self.space.wanted = true;
+            self.answer(caller, Err(Error::NoSpace));
         }
         for (sequence, command) in early {
             self.reply_early(sequence, &command);
@@ -382,10 +387,9 @@ impl Node {
         }
         for command in commands {
             if Command::decode(command).is_ok_and(|command| acceptable(command.op)) {
-                raft.propose(command.to_vec());
+                raft.forwarded(term, command.to_vec());
             }
         }
-        // A burst of them must not grow into one batch that the log cannot take.
         if let Err(reason) = self.step_raft() {
             self.halt(reason);
         }

@@ -13,7 +13,6 @@ use api::{Error, Result};
 use crate::alarms::needs_space;
 use crate::command::Op;
 use crate::node::Node;
-use crate::raft_node::RaftNode;
 use crate::sessions::Caller;
 
 /// The alarm is proposed again if it was not applied after this long.
@@ -52,7 +51,7 @@ impl Node {
         self.space.low = low;
         let reachable = self.peers.up();
         let Some(raft) = &mut self.raft else { return };
-        raft.set_room(bytes);
+        raft.intake().set_room(bytes);
         if !low {
             return;
         }
@@ -105,11 +104,19 @@ impl Node {
         let _ = self.state.proposals.add(me, NOBODY, op, now + AGAIN_MS);
     }
 
-    /// Tells raft what the store can take.
+    /// Tells raft whether the store can take more.
     pub(crate) fn hold_back(&mut self) {
         let behind = self.is_behind();
         if let Some(raft) = self.raft.as_mut() {
-            RaftNode::set_behind(raft, behind);
+            raft.intake().set_behind(behind);
+        }
+    }
+
+    /// What waited for room goes on, if there is room by now.
+    pub(crate) fn step_held(&mut self) {
+        self.hold_back();
+        if let Some(raft) = &mut self.raft {
+            raft.step_held(self.config.pace.apply_entries);
         }
     }
 }

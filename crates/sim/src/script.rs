@@ -6,7 +6,7 @@
 //!  cluster N [seed=S] [learners=A,B] [latency=MS] [sync=MS]   places 1 to N, nothing runs
 //!            [links=direct]                                    no hub between members
 //!            [run=ENTRIES] [keep=ENTRIES] [quota=BYTES] [slice=KEYS]
-//!            [kept=BYTES] [reads=KEYS] [rows=ROWS]             see `Pace`
+//!            [kept=BYTES] [reads=KEYS] [rows=ROWS] [log=BYTES] see `Pace`
 //!  place P member=M [cluster=C] [token=T] [initial=A,B]        one more directory
 //!  trace KIND…              which lines to show: see `trace::Kind`; none for silence
 //!  start [P…]               all that do not run, if none is named
@@ -75,6 +75,7 @@ pub const ALL: &[(&str, &str)] = scripts![
     "frozen-leader",
     "full-disk",
     "full-link",
+    "held",
     "hub-killed",
     "large-delete",
     "large-read",
@@ -258,6 +259,7 @@ impl Runner {
         let kept = number(args, "kept")?.map(usize::try_from).transpose()?;
         let reads = number(args, "reads")?.map(usize::try_from).transpose()?;
         let rows = number(args, "rows")?.map(usize::try_from).transpose()?;
+        let log = number(args, "log")?.map(usize::try_from).transpose()?;
         let pace = Pace {
             run_entries: number(args, "run")?.unwrap_or(defaults.pace.run_entries),
             keep_entries: number(args, "keep")?.unwrap_or(defaults.pace.keep_entries),
@@ -266,6 +268,7 @@ impl Runner {
             apply_entries: slice.unwrap_or(defaults.pace.apply_entries),
             read_keys: reads.unwrap_or(defaults.pace.read_keys),
             watch_rows: rows.unwrap_or(defaults.pace.watch_rows),
+            log_bytes: log.unwrap_or(defaults.pace.log_bytes),
             ..defaults.pace
         };
         let settings = Settings {

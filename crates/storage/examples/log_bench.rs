@@ -19,6 +19,8 @@ type Outcome<T> = Result<T, Box<dyn Error>>;
 const PAYLOAD_BYTES: usize = 256;
 const ROUNDS: usize = 4000;
 const GROUP: u64 = 64;
+/// As members have it.
+const RESERVE: u64 = 4 * 1024 * 1024;
 
 fn main() -> Outcome<()> {
     let directory = env::args().nth(1).map_or_else(env::temp_dir, Into::into);
@@ -37,7 +39,7 @@ fn batch(number: u64) -> Batch {
 fn measure(directory: &Path) -> Outcome<()> {
     let path = directory.join("data");
     fs::create_dir(&path)?;
-    let (mut log, _) = Log::open(StdDirectory::open(&path)?, LogOptions::new(1))?;
+    let (mut log, _) = Log::open(StdDirectory::open(&path)?, LogOptions::new(1, RESERVE))?;
     let frame = batch(1).encoded_bytes();
     println!("{ROUNDS} rounds of a batch with one entry of {PAYLOAD_BYTES} B: {frame} B on disk");
 
@@ -81,7 +83,7 @@ fn measure(directory: &Path) -> Outcome<()> {
     let segments = log.usage().segments;
     drop(log);
     let begin = Instant::now();
-    let (_, recovered) = Log::open(StdDirectory::open(&path)?, LogOptions::new(1))?;
+    let (_, recovered) = Log::open(StdDirectory::open(&path)?, LogOptions::new(1, RESERVE))?;
     let (entries, took) = (recovered.entries.len(), begin.elapsed());
     println!("recovery of {entries} batches in {segments} segments: {took:.2?}");
     Ok(())

@@ -32,8 +32,7 @@ pub struct LogOptions {
     /// there: a sync then need not also write the file's new length. At least 1.
     pub preallocate: u64,
     /// So much is written ahead at the least while there is room. When there is none any more,
-    /// the log goes on in it: raft's own records still fit when the disk is full, and a few of
-    /// the largest requests, those that arrive until all members refuse writes.
+    /// the log goes on in it: what is under way by then fits, and raft's own records.
     pub reserve: u64,
     /// The log goes on in another file beyond about this size.
     pub segment_bytes: u64,
@@ -42,13 +41,8 @@ pub struct LogOptions {
 impl LogOptions {
     /// The usual options, with a number that the host has drawn at random.
     #[must_use]
-    pub fn new(log_id: u64) -> Self {
-        Self {
-            log_id,
-            preallocate: 1024 * 1024,
-            reserve: 4 * 1024 * 1024,
-            segment_bytes: 16 * 1024 * 1024,
-        }
+    pub fn new(log_id: u64, reserve: u64) -> Self {
+        Self { log_id, preallocate: 1024 * 1024, reserve, segment_bytes: 16 * 1024 * 1024 }
     }
 }
 

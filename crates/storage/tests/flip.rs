@@ -10,6 +10,8 @@ use wal::Recovered;
 
 type Image = BTreeMap<String, Vec<u8>>;
 
+const RESERVE: u64 = 1024;
+
 fn draft(number: u8) -> Vec<Draft> {
     let append = Draft::Append { back: u64::from(number == 4) * 2, bytes: 11, fill: number };
     let set = Draft::Set { slot: number % 2, bytes: 5, fill: number };
@@ -25,7 +27,7 @@ fn open_flipped(image: &Image, file: &str, at: usize, bit: u8) -> Option<Recover
     let directory = MemDirectory::with_files(image.clone());
     directory.file(file).expect("it is there").flip(at as u64, bit);
     let flipped = directory.image();
-    match Log::open(directory.clone(), LogOptions::new(99)) {
+    match Log::open(directory.clone(), LogOptions::new(99, RESERVE)) {
         Ok((_, recovered)) => Some(recovered),
         Err(LogError::Refused { .. }) => {
             assert_eq!(directory.image(), flipped, "refused, and touched");

@@ -35,7 +35,7 @@ fn batch(number: u64) -> Batch {
 fn a_log_comes_back() {
     let directory = Temporary::new("log");
     let open = || StdDirectory::open(&directory.0).expect("a directory");
-    let options = LogOptions { segment_bytes: 1000, ..LogOptions::new(1) };
+    let options = LogOptions { segment_bytes: 1000, ..LogOptions::new(1, 1024) };
     for start in 0..3_u64 {
         let (mut log, recovered) = Log::open(open(), options).expect("a log");
         assert_eq!(recovered.next, start * 10 + 1);

@@ -91,7 +91,7 @@ where
     D: Directory + Clone,
     D::File: Send + Sync + 'static,
 {
-    let log = LogOptions::new(log_id);
+    let log = LogOptions::new(log_id, Pace::NATIVE.log_reserve_bytes());
     let keeper = KeeperOptions {
         cache_bytes,
         step_rows: STEP_ROWS,

@@ -53,7 +53,7 @@ impl Member {
         assert!(self.thread.is_none(), "it runs");
         let (end, ended) = mpsc::channel(1);
         let (tell, report) = watch::channel(None);
-        let (directory, log) = (self.directory.clone(), LogOptions::new(random()));
+        let (directory, log) = (self.directory.clone(), LogOptions::new(random(), 0));
         let opened = Opened::open(directory, log, KEEPER, node::generation);
         let Opened { journal, keeper, recovered, base } = opened.expect("a member's directory");
         let node = Node::new(self.config(), 0, &recovered, base).expect("of this cluster");

@@ -108,6 +108,7 @@ fn pace(random: &mut Random) -> Pace {
         read_keys: random.between(1, 6) as usize,
         apply_entries: random.between(1, most) as usize,
         watch_rows: random.between(1, most) as usize,
+        log_bytes: if random.in_1000(500) { 300 } else { 20_000 },
     }
 }
 
