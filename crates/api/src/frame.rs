@@ -223,6 +223,22 @@ pub enum PeerBody<'a> {
         /// Of the last: the summary of all.
         summary: &'a [u8],
     },
+    /// A write that was forwarded is in no log, and will not be: there is no room for it. Routed by
+    /// members.
+    NoRoom {
+        /// The term in which it was forwarded.
+        term: u64,
+        /// Of the run that forwarded it.
+        nonce: u64,
+        /// The write.
+        sequence: u64,
+    },
+    /// The sender's log has no more room than this, or plenty again: a leader takes no write for
+    /// which there is none where it has to go. Routed by members, and said again while it is so.
+    Room {
+        /// Bytes that surely fit.
+        bytes: u64,
+    },
 }
 
 /// Opens a link between two members, in both directions; each answers the other's challenge, so

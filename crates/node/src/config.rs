@@ -76,18 +76,21 @@ pub struct Pace {
     pub quota_bytes: u64,
     /// Keys that a large read looks at before it lets others go on.
     pub read_keys: usize,
-    /// Entries that are applied, and keys that they look at, before others go on; and entries that
-    /// go on themselves when they have waited.
+    /// Entries that are applied, and keys that they look at, before others go on.
     pub apply_entries: usize,
     /// Rows that watches are told of, or read on in, before others go on.
     pub watch_rows: usize,
-    /// Bytes under way to the log's disk before it is given no more of what can wait. Puts that
-    /// share a sync are far from it; large ones fill it, and the next go with the next sync.
+    /// Bytes of writes that are in a leader's log and not committed before it takes no more of what
+    /// can wait. Puts that share a sync are far from it; large ones fill it, and the next go with
+    /// the next sync. A follower forwards as much before it waits for the answers.
     pub log_bytes: usize,
 }
 
 /// The usual [`Pace::log_bytes`].
 const LOG_BYTES: usize = 3 * 512 * 1024;
+
+/// What the largest request may take in a log.
+const LARGEST_BYTES: usize = api::limits::REQUEST_BYTES + api::limits::REQUEST_OVERHEAD_BYTES;
 
 impl Pace {
     /// For a process with threads and a disk of its own.
@@ -125,19 +128,22 @@ impl Pace {
         3 * self.run_bytes
     }
 
-    /// What peers have sent for the log and waits for others, in bytes. More of it is lost, as if
-    /// links had lost it.
-    pub(crate) const fn held_bytes(&self) -> usize {
-        20 * self.log_bytes
+    /// What peers may have forwarded and waits for others, in bytes: as much as they do.
+    pub(crate) const fn forwarded_bytes(&self) -> usize {
+        api::limits::MEMBERS * (self.log_bytes + LARGEST_BYTES)
     }
 
-    /// What may be under way to a log that has just got full, of which the largest request may be
-    /// the last, and some more for raft's own records, deletions and compactions: the host has the
-    /// log keep so much in reserve.
+    /// Of a log that gets full a write leaves so much: one that needs space leaves it for
+    /// deletions, compactions and alarms, and these leave some for raft's own records.
+    pub(crate) const fn kept_bytes(&self, needs_space: bool) -> usize {
+        if needs_space { self.log_bytes / 6 } else { self.log_bytes / 24 }
+    }
+
+    /// What may be on its way to a log that has just got full, of which the largest request may be
+    /// the last, and twice what is to be left then: the host has the log keep so much in reserve.
     #[must_use]
     pub const fn log_reserve_bytes(&self) -> u64 {
-        let largest = api::limits::REQUEST_BYTES + api::limits::REQUEST_OVERHEAD_BYTES;
-        (self.log_bytes + largest + 512 * 1024) as u64
+        (self.log_bytes + LARGEST_BYTES + 2 * self.kept_bytes(true)) as u64
     }
 
     /// Room on the disk for all that may be in memory, a write that is under way apart, and a

@@ -1,100 +1,125 @@
-//! What goes to the log. No more is under way to the disk than the log keeps in reserve: so one
-//! that gets full still has room for raft's own records, and one that hangs fills no memory.
+//! What a leader takes into its log: no more that is not committed yet than logs keep in reserve.
+//! So one that gets full still has room for raft's own records, and for what makes room.
 //!
 //! ```text
-//!  proposals of this member's clients ──────────────┐ while there is room
-//!  appends of a leader, writes that peers forward ──┴──────► raft ──► given out ──► durable
-//!        │ else                                        ▲     └───── under way ─────┘
-//!        └─────► held, in their order ─────────────────┘
+//!  writes of this member's clients: Proposals ──┐ in turns,
+//!                                               ├─ while there is room ─► log ─────► committed
+//!  writes that peers forward: a queue here ─────┘                    ▲ └─ on the way ─┘
+//!  deletions, compactions, alarms of either ─────────── at once ─────┘
 //! ```
 
 use std::collections::VecDeque;
 
-use raft::eraftpb::Message;
+use api::identity::RaftId;
 
 use crate::config::Pace;
 
-/// Of what is held, messages and writes at the most, however small.
-pub(crate) const HELD: usize = 4 * api::limits::PROPOSALS_IN_FLIGHT;
+/// What the log takes for a command beside its bytes, about: headers, checksums, a hard state.
+const OVERHEAD_BYTES: usize = 256;
 
-/// What a peer has sent for the log.
-pub(crate) enum Held {
-    /// A leader's entries, from this sender.
-    Append { sender: u64, message: Box<Message> },
-    /// A write for whoever leads in this term.
-    Forward { term: u64, command: Vec<u8> },
+/// Of what peers forward, writes that wait at the most, however small.
+pub(crate) const FORWARDED: usize = 4 * api::limits::PROPOSALS_IN_FLIGHT;
+
+/// Whether a log takes a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Takes {
+    /// It does.
+    Now,
+    /// When others are committed, or the disk is not as far behind any more.
+    Later,
+    /// There is too little room for it, and what makes room must not wait behind it.
+    Never,
 }
 
-/// What is on its way into the log.
+/// A command that a peer has forwarded.
+pub(crate) struct Forwarded {
+    pub(crate) from: RaftId,
+    pub(crate) command: Vec<u8>,
+    pub(crate) needs_space: bool,
+}
+
+/// What is on its way into the log of a leader.
 pub(crate) struct Intake {
     pace: Pace,
-    /// Given out and not durable: number and bytes. Invariant: numbers grow.
-    batches: VecDeque<(u64, usize)>,
-    /// Taken by raft, and not given out yet.
-    taken: usize,
-    /// Invariant: the sum of `batches` and `taken`.
-    under_way: usize,
-    /// Bytes for which the log surely has room. What is under way may be counted there as well.
+    /// The term in which it leads; 0 if it does not.
+    term: u64,
+    /// Index and bytes of commands that are not committed. Invariant: indexes grow.
+    on_the_way: VecDeque<(u64, usize)>,
+    /// Invariant: their sum.
+    bytes: usize,
+    /// Bytes for which the log surely has room, as far as it was told of what it was given.
     room: u64,
+    /// Likewise those of peers, of which the fullest counts.
+    peers_room: u64,
     /// Too much is applied and not moved out of memory.
     behind: bool,
-    /// What waits, and its bytes.
-    held: VecDeque<(Held, usize)>,
-    /// Invariant: their sum.
-    held_bytes: usize,
+    /// What peers have forwarded.
+    forwarded: VecDeque<Forwarded>,
+    /// Its bytes.
+    forwarded_bytes: usize,
 }
 
 impl Intake {
-    pub(crate) fn new(pace: Pace) -> Self {
+    pub(crate) fn new(pace: Pace, room: u64) -> Self {
         Self {
             pace,
-            batches: VecDeque::new(),
-            taken: 0,
-            under_way: 0,
-            room: u64::MAX,
+            term: 0,
+            on_the_way: VecDeque::new(),
+            bytes: 0,
+            room,
+            peers_room: u64::MAX,
             behind: false,
-            held: VecDeque::new(),
-            held_bytes: 0,
+            forwarded: VecDeque::new(),
+            forwarded_bytes: 0,
         }
     }
 
-    /// Whether so many bytes may go to raft now: what waits goes first.
-    pub(crate) fn takes(&self, bytes: usize) -> bool {
-        self.held.is_empty() && self.has_room(bytes)
-    }
-
-    /// Whether neither too much waits for the disk, nor that is full.
-    fn has_room(&self, bytes: usize) -> bool {
-        let fits = self.fits(self.under_way + bytes);
-        fits && self.under_way < self.pace.log_bytes && !self.behind
-    }
-
-    /// Whether a log of so little room may be given so much. What is left then is for what gets
-    /// room again.
-    pub(crate) fn fits(&self, bytes: usize) -> bool {
-        bytes as u64 <= self.room / 2
-    }
-
-    /// raft has taken so much, and something will be given out.
-    pub(crate) fn take(&mut self, bytes: usize) {
-        self.taken += bytes;
-        self.under_way += bytes;
-    }
-
-    /// All that raft has taken is given out; in a batch, if that is any.
-    pub(crate) fn give_out(&mut self, batch: Option<(u64, usize)>) {
-        self.under_way -= std::mem::take(&mut self.taken);
-        if let Some((_, bytes)) = batch {
-            self.under_way += bytes;
+    /// Whether the log takes a command of so many bytes, when so many were given out and are not
+    /// durable. What is on its way may not be missing in the room yet, here and where it goes.
+    pub(crate) fn takes(&self, bytes: usize, needs_space: bool, unsynced: usize) -> Takes {
+        let needed = (bytes + OVERHEAD_BYTES + self.pace.kept_bytes(needs_space)) as u64;
+        let room = self.room.min(self.peers_room);
+        if needed > room {
+            return Takes::Never;
         }
-        self.batches.extend(batch);
+        let full = needs_space && self.bytes >= self.pace.log_bytes;
+        match full || self.behind || unsynced.max(self.bytes) as u64 + needed > room {
+            true => Takes::Later,
+            false => Takes::Now,
+        }
     }
 
-    /// Batches up to this one are durable.
-    pub(crate) fn persisted(&mut self, batch: u64) {
-        while let Some((_, bytes)) = self.batches.pop_front_if(|(number, _)| *number <= batch) {
-            self.under_way -= bytes;
+    /// Whether a follower's log takes so much. What it does not is as if it were lost on its way:
+    /// the leader sends it again.
+    pub(crate) fn takes_append(&self, bytes: usize, unsynced: usize) -> bool {
+        let needed = (unsynced + bytes + self.pace.kept_bytes(false)) as u64;
+        !self.behind && needed <= self.room
+    }
+
+    /// A command of so many bytes is in the log.
+    pub(crate) fn taken(&mut self, index: u64, bytes: usize) {
+        self.on_the_way.push_back((index, bytes));
+        self.bytes += bytes;
+    }
+
+    /// This member leads in this term, and all up to this entry is committed.
+    pub(crate) fn leads(&mut self, term: u64, commit: u64) {
+        if self.term != term {
+            self.follows();
+            self.term = term;
         }
+        while let Some((_, bytes)) = self.on_the_way.pop_front_if(|(at, _)| *at <= commit) {
+            self.bytes -= bytes;
+        }
+    }
+
+    /// This member does not lead, or not any more: what was forwarded to it is lost, and its
+    /// senders find out by the log.
+    pub(crate) fn follows(&mut self) {
+        self.term = 0;
+        self.on_the_way.clear();
+        self.forwarded.clear();
+        (self.bytes, self.forwarded_bytes) = (0, 0);
     }
 
     /// The log surely has room for so many bytes.
@@ -102,35 +127,34 @@ impl Intake {
         self.room = room;
     }
 
+    /// The logs of all peers that told have room for so many bytes.
+    pub(crate) fn set_peers_room(&mut self, room: u64) {
+        self.peers_room = room;
+    }
+
     /// Too much is applied and not moved out of memory, or not any more.
     pub(crate) fn set_behind(&mut self, behind: bool) {
         self.behind = behind;
     }
 
-    /// Keeps what has to wait, if it is not too much. What no wait would help is lost, too: nothing
-    /// small waits behind it.
-    pub(crate) fn hold(&mut self, what: Held, bytes: usize) {
-        let few = self.held.len() < HELD && self.held_bytes + bytes <= self.pace.held_bytes();
-        if few && self.fits(bytes) {
-            self.held_bytes += bytes;
-            self.held.push_back((what, bytes));
+    /// Keeps what a peer has forwarded, if that is no more than peers may.
+    pub(crate) fn queue(&mut self, forwarded: Forwarded) {
+        let bytes = self.forwarded_bytes + forwarded.command.len();
+        if self.forwarded.len() < FORWARDED && bytes <= self.pace.forwarded_bytes() {
+            self.forwarded_bytes = bytes;
+            self.forwarded.push_back(forwarded);
         }
     }
 
-    /// Whether [`Self::next_held`] has something to do.
-    pub(crate) fn may_go_on(&self) -> bool {
-        self.held.front().is_some_and(|&(_, bytes)| self.has_room(bytes) || !self.fits(bytes))
+    /// The command that was forwarded first.
+    pub(crate) fn next_forwarded(&self) -> Option<&Forwarded> {
+        self.forwarded.front()
     }
 
-    /// The next of what is held, and its bytes, if there is room for it by now.
-    pub(crate) fn next_held(&mut self) -> Option<(Held, usize)> {
-        // A log that has got full since then.
-        while let Some(&(_, bytes)) = self.held.front().filter(|(_, bytes)| !self.fits(*bytes)) {
-            self.held_bytes -= bytes;
-            self.held.pop_front();
-        }
-        let &(_, bytes) = self.held.front().filter(|(_, bytes)| self.has_room(*bytes))?;
-        self.held_bytes -= bytes;
-        self.held.pop_front()
+    /// Takes it out.
+    pub(crate) fn take_forwarded(&mut self) -> Option<Forwarded> {
+        let first = self.forwarded.pop_front()?;
+        self.forwarded_bytes -= first.command.len();
+        Some(first)
     }
 }

@@ -47,6 +47,7 @@ mod status;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod time;
+mod unsynced;
 mod window;
 
 pub use config::{Config, LinkId, LinkKind, Pace, StartError, Timing, Urls};

@@ -89,8 +89,8 @@ impl Node {
         {
             start.hard_state.commit = start.hard_state.commit.min(entry.index - 1);
         }
-        let Config { seed, timing, pace, .. } = self.config;
-        match RaftNode::new(me.0, conf, start, seed, timing, pace) {
+        let Config { seed, timing, .. } = self.config;
+        match RaftNode::new(me.0, conf, start, seed, timing, self.intake()) {
             Ok(raft) => self.raft = Some(raft),
             Err(error) => return self.halt(error.to_string()),
         }

@@ -214,7 +214,9 @@ impl Node {
                 }
                 self.run_raft();
             }
-            PeerBody::Forward { term, commands } => self.forwarded(term, &commands),
+            PeerBody::Forward { term, commands } => self.forwarded(from, term, &commands),
+            PeerBody::NoRoom { term, nonce, sequence } => self.no_room(from, term, nonce, sequence),
+            PeerBody::Room { bytes } => self.peers_room(from, bytes),
             PeerBody::Ask { id, from: place } => self.asked(from, id, place),
             PeerBody::Offer { id, message } => {
                 let offered = self.offered(from, id, message);

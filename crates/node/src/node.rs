@@ -321,10 +321,11 @@ impl Node {
     fn turn(&mut self) {
         self.outbox.extend(self.state.sessions.release());
         self.campaign_if_due();
-        self.step_held();
         self.propose_waiting();
         self.begin_read();
         self.run_raft();
+        // What was answered makes room for more.
+        self.forward_waiting();
         self.answer_reads();
         self.read_on();
         self.step_watches();

@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, VecDeque};
 use api::identity::RaftId;
 use api::{Error, limits};
 
+use crate::alarms::needs_space;
 use crate::broken::{Broken, is};
 use crate::command::{Command, Op, RequestId};
 use crate::sessions::Caller;
@@ -27,8 +28,21 @@ struct Proposal {
     caller: Caller,
     command: Vec<u8>,
     deadline: u64,
+    /// If not it makes room, or clears an alarm, and waits behind none that does.
+    needs_space: bool,
     /// The term of the leader that has it; `None` while nobody does.
     sent_in: Option<u64>,
+    /// It is among those of `recent` that count.
+    recent: bool,
+}
+
+impl Proposal {
+    /// It is not recent any more.
+    fn uncount(&mut self, recent_bytes: &mut usize) {
+        if std::mem::take(&mut self.recent) {
+            *recent_bytes -= self.command.len();
+        }
+    }
 }
 
 /// The writes that clients of this member wait for.
@@ -37,12 +51,18 @@ pub(crate) struct Proposals {
     last: u64,
     waiting: BTreeMap<u64, Proposal>,
     /// Those that no leader has, in order, and perhaps some that are answered. Invariant: none
-    /// that waits with no `sent_in` is missing.
+    /// that waits with no `sent_in` is missing here and in `urgent`.
     unsent: VecDeque<u64>,
+    /// Likewise, those that need no space.
+    urgent: VecDeque<u64>,
     /// The newest term of which an entry is applied: nothing that waits was sent in an older one.
     term: u64,
     /// Invariant: the sum of the commands in `waiting`.
     bytes: usize,
+    /// When a leader was given it, and which, in order; some are answered.
+    recent: VecDeque<(u64, u64)>,
+    /// Invariant: the sum of the commands that count there.
+    recent_bytes: usize,
 }
 
 impl Proposals {
@@ -60,27 +80,57 @@ impl Proposals {
         self.last += 1;
         let (raft, nonce) = me;
         let id = RequestId { raft, nonce, sequence: self.last };
+        let needs_space = needs_space(&op);
         let command = Command { id, op }.encode();
         self.bytes += command.len();
-        self.waiting.insert(self.last, Proposal { caller, command, deadline, sent_in: None });
-        self.unsent.push_back(self.last);
+        let proposal =
+            Proposal { caller, command, deadline, needs_space, sent_in: None, recent: false };
+        self.waiting.insert(self.last, proposal);
+        let queue = if needs_space { &mut self.unsent } else { &mut self.urgent };
+        queue.push_back(self.last);
         Ok(())
     }
 
-    /// The next write that no leader has, to be sent to the leader of `term`.
-    pub(crate) fn next_unsent(&mut self) -> Option<(u64, &[u8])> {
+    /// The next write that no leader has, of those that need space or of the others.
+    pub(crate) fn next_unsent(&mut self, needs_space: bool) -> Option<(u64, &[u8])> {
+        let waiting = &self.waiting;
         let unsent = |sequence: &u64| {
-            self.waiting.get(sequence).is_some_and(|proposal| proposal.sent_in.is_none())
+            waiting.get(sequence).is_some_and(|proposal| proposal.sent_in.is_none())
         };
-        while self.unsent.pop_front_if(|sequence| !unsent(sequence)).is_some() {}
-        let &sequence = self.unsent.front()?;
-        Some((sequence, &self.waiting.get(&sequence)?.command))
+        let queue = if needs_space { &mut self.unsent } else { &mut self.urgent };
+        while queue.pop_front_if(|sequence| !unsent(sequence)).is_some() {}
+        let &sequence = queue.front()?;
+        Some((sequence, &waiting.get(&sequence)?.command))
     }
 
-    /// The leader of this term has it.
-    pub(crate) fn sent(&mut self, sequence: u64, term: u64) {
-        if let Some(proposal) = self.waiting.get_mut(&sequence) {
-            proposal.sent_in = Some(term);
+    /// The leader of this term has it, since now.
+    pub(crate) fn sent(&mut self, sequence: u64, term: u64, now: u64) {
+        let Some(proposal) = self.waiting.get_mut(&sequence) else { return };
+        proposal.sent_in = Some(term);
+        if !std::mem::replace(&mut proposal.recent, true) {
+            self.recent.push_back((now, sequence));
+            self.recent_bytes += proposal.command.len();
+        }
+    }
+
+    /// Whether the leader of this term has it, as far as is known.
+    pub(crate) fn is_sent(&self, sequence: u64, term: u64) -> bool {
+        let proposal = self.waiting.get(&sequence);
+        proposal.is_some_and(|proposal| proposal.sent_in == Some(term))
+    }
+
+    /// Bytes of writes that a leader was given lately and that are not answered.
+    pub(crate) fn recent_bytes(&self) -> usize {
+        self.recent_bytes
+    }
+
+    /// What was sent by then is not recent any more: it may be lost, and others need not wait for
+    /// its time to be over.
+    pub(crate) fn forget_recent(&mut self, then: u64) {
+        while let Some((_, sequence)) = self.recent.pop_front_if(|(at, _)| *at <= then) {
+            if let Some(proposal) = self.waiting.get_mut(&sequence) {
+                proposal.uncount(&mut self.recent_bytes);
+            }
         }
     }
 
@@ -99,10 +149,13 @@ impl Proposals {
         self.term = term;
         let lost = |sent: u64| sent < term + u64::from(again);
         for proposal in self.waiting.values_mut() {
-            proposal.sent_in.take_if(|sent| lost(*sent));
+            if proposal.sent_in.take_if(|sent| lost(*sent)).is_some() {
+                proposal.uncount(&mut self.recent_bytes);
+            }
         }
         let unsent = self.waiting.iter().filter(|(_, proposal)| proposal.sent_in.is_none());
-        self.unsent = unsent.map(|(&sequence, _)| sequence).collect();
+        let needs_space = |sequence: &u64| self.waiting[sequence].needs_space;
+        (self.unsent, self.urgent) = unsent.map(|(&sequence, _)| sequence).partition(needs_space);
     }
 
     /// Entries were skipped by a snapshot: of what was sent nobody knows whether it is among them.
@@ -120,8 +173,9 @@ impl Proposals {
     }
 
     fn remove(&mut self, sequence: u64) -> Option<Proposal> {
-        let proposal = self.waiting.remove(&sequence)?;
+        let mut proposal = self.waiting.remove(&sequence)?;
         self.bytes -= proposal.command.len();
+        proposal.uncount(&mut self.recent_bytes);
         Some(proposal)
     }
 }

@@ -20,10 +20,11 @@ use wal::Record;
 use crate::broken::{Broken, is};
 use crate::config::{Pace, StartError, Timing};
 use crate::guard::Guard;
-use crate::intake::{Held, Intake};
+use crate::intake::{Forwarded, Intake, Takes};
 use crate::log::{Place, RaftLog};
 use crate::seed::mix_all;
 use crate::slot;
+use crate::unsynced::Unsynced;
 
 /// One step's results, apart from messages.
 pub(crate) struct Step {
@@ -62,6 +63,7 @@ pub(crate) struct RaftNode {
     /// The last batch given out, and the last one that is durable. Invariant: issued >= durable.
     issued: u64,
     durable: u64,
+    unsynced: Unsynced,
     intake: Intake,
     /// Readies that wait for their batch: (batch, number). Invariant: both grow.
     readies: VecDeque<(u64, u64)>,
@@ -95,7 +97,7 @@ impl RaftNode {
         start: RaftStart,
         seed: u64,
         timing: Timing,
-        pace: Pace,
+        intake: Intake,
     ) -> Result<Self, StartError> {
         let corrupt = |text: String| StartError::Corrupt(text);
         let RaftStart { mut hard_state, anchor, entries, applied } = start;
@@ -142,7 +144,8 @@ impl RaftNode {
             vote_batch: 0,
             issued: 0,
             durable: 0,
-            intake: Intake::new(pace),
+            unsynced: Unsynced::default(),
+            intake,
             readies: VecDeque::new(),
             held: VecDeque::new(),
             outbox: Vec::new(),
@@ -287,8 +290,7 @@ impl RaftNode {
             // asks again.
             return Ok(());
         }
-        if message.msg_type() == MessageType::MsgAppend {
-            self.append(sender, message, bytes.len());
+        if message.msg_type() == MessageType::MsgAppend && !self.takes_append(bytes.len()) {
             return Ok(());
         }
         if self.is_early_read(&message) {
@@ -321,45 +323,19 @@ impl RaftNode {
         &mut self.intake
     }
 
-    /// A leader's entries: now, or when the log has room for them.
-    fn append(&mut self, sender: u64, message: Message, bytes: usize) {
-        match self.intake.takes(bytes) {
-            true => self.take_append(message, bytes),
-            false => {
-                let message = Box::new(message);
-                self.intake.hold(Held::Append { sender, message }, bytes);
-            }
-        }
+    /// Whether this member's log takes a leader's entries of so many bytes.
+    fn takes_append(&self, bytes: usize) -> bool {
+        !self.unsynced.is_full() && self.intake.takes_append(bytes, self.unsynced.bytes())
     }
 
-    fn take_append(&mut self, message: Message, bytes: usize) {
-        // A late one may say nothing that is of use.
-        let _ = self.raw.step(message);
-        self.settle();
-        if self.raw.has_ready() {
-            self.intake.take(bytes);
+    /// Whether the log of this leader takes a command of so many bytes.
+    pub(crate) fn takes(&self, bytes: usize, needs_space: bool) -> Takes {
+        // While it hands over raft takes none.
+        let handing_over = self.raw.raft.lead_transferee.is_some();
+        if !self.is_leader() || handing_over || self.unsynced.is_full() {
+            return Takes::Later;
         }
-    }
-
-    /// Whether something that was held has room in the log by now.
-    pub(crate) fn may_step_held(&self) -> bool {
-        self.intake.may_go_on()
-    }
-
-    /// Gives raft what was held and has room in the log by now, so many messages at the most.
-    pub(crate) fn step_held(&mut self, most: usize) {
-        for _ in 0..most {
-            let Some((held, bytes)) = self.intake.next_held() else { return };
-            match held {
-                Held::Append { sender, message } => {
-                    // To the log as it is by now it may be what no peer sends.
-                    if self.guard(sender).check(&message).is_ok() {
-                        self.take_append(*message, bytes);
-                    }
-                }
-                Held::Forward { term, command } => drop(self.take_command(term, command)),
-            }
-        }
+        self.intake.takes(bytes, needs_space, self.unsynced.bytes())
     }
 
     /// Whether raft would drop this read because its leader has committed nothing of its term yet.
@@ -386,30 +362,43 @@ impl RaftNode {
         }
     }
 
-    /// Appends a command to the log of this leader. False if that takes none now.
-    pub(crate) fn propose(&mut self, command: Vec<u8>) -> bool {
-        self.intake.takes(command.len()) && self.take_command(self.term(), command)
-    }
-
-    /// A peer's command, for whoever leads in this term: now, or when there is room.
-    pub(crate) fn forwarded(&mut self, term: u64, command: Vec<u8>) {
-        let bytes = command.len();
-        match self.intake.takes(bytes) {
-            true => drop(self.take_command(term, command)),
-            false => self.intake.hold(Held::Forward { term, command }, bytes),
+    /// Begins a turn in which commands are taken, or, of a member that does not lead, none.
+    pub(crate) fn begin_intake(&mut self) {
+        let (term, commit) = (self.term(), self.commit());
+        match self.is_leader() {
+            true => self.intake.leads(term, commit),
+            false => self.intake.follows(),
         }
     }
 
-    /// Appends a command if this member leads in this term. Of any other its sender finds out by
-    /// the log.
-    fn take_command(&mut self, term: u64, command: Vec<u8>) -> bool {
+    /// Appends a command to the log of this leader. False if raft takes none now.
+    pub(crate) fn propose(&mut self, command: Vec<u8>) -> bool {
         let bytes = command.len();
-        let leads = self.is_leader() && self.term() == term;
-        let taken = leads && self.raw.propose(Vec::new(), command).is_ok();
+        let taken = self.is_leader() && self.raw.propose(Vec::new(), command).is_ok();
         if taken {
-            self.intake.take(bytes);
+            let index = self.last_index();
+            self.intake.taken(index, bytes);
         }
         taken
+    }
+
+    /// A peer's command for this leader: now, if it needs no space, or in its turn.
+    pub(crate) fn forwarded(&mut self, forwarded: Forwarded) {
+        self.begin_intake();
+        let Forwarded { ref command, needs_space, .. } = forwarded;
+        match !needs_space && self.takes(command.len(), needs_space) == Takes::Now {
+            true => drop(self.propose(forwarded.command)),
+            false => self.intake.queue(forwarded),
+        }
+    }
+
+    /// Takes the next command that a peer has forwarded, if it is taken or never will be.
+    pub(crate) fn next_forwarded(&mut self) -> Option<(Forwarded, Takes)> {
+        let next = self.intake.next_forwarded()?;
+        match self.takes(next.command.len(), next.needs_space) {
+            Takes::Later => None,
+            takes => Some((self.intake.take_forwarded()?, takes)),
+        }
     }
 
     /// Asks the leader for the index that a read must wait for.
@@ -444,11 +433,9 @@ impl RaftNode {
         let snapshot = self.take_snapshot(&ready);
         let votes = ready.hs().is_some() && ready.must_sync() && self.vote_changed(&ready);
         let records = self.records(&ready, snapshot);
-        let given = !records.is_empty();
-        let bytes = || records.iter().map(Record::encoded_bytes).sum();
-        self.intake.give_out(given.then(|| (batch, bytes())));
-        if given {
+        if !records.is_empty() {
             self.issued = batch;
+            self.unsynced.add(batch, records.iter().map(Record::encoded_bytes).sum());
             if votes {
                 self.vote_batch = batch;
             }
@@ -568,7 +555,7 @@ impl RaftNode {
     /// Batches up to this one are durable.
     pub(crate) fn persisted(&mut self, batch: u64) {
         self.durable = self.durable.max(batch.min(self.issued));
-        self.intake.persisted(self.durable);
+        self.unsynced.persisted(self.durable);
         self.release();
         self.settle();
         self.step_early_reads();

@@ -3,7 +3,7 @@
 use api::cluster::{Member, MemberListRequest, MemberListResponse, StatusResponse};
 use api::frame::{PeerBody, decode_body};
 use api::identity::RaftId;
-use api::maintenance::HashKvResponse;
+use api::maintenance::{AlarmType, HashKvResponse};
 use api::session::{ClientMessage, Request, Response, ServerMessage};
 use api::watch::WatchRequest;
 use api::{ETCD_VERSION, Error, Result};
@@ -11,7 +11,8 @@ use mvcc::{Hash, Hashing, Reading, Slice, TxnReading, check};
 
 use crate::alarms::needs_space;
 use crate::broken::{Broken, is};
-use crate::command::{Command, Op};
+use crate::command::{Command, Op, RequestId};
+use crate::intake::{Forwarded, Takes};
 use crate::life::Phase;
 use crate::node::{Large, Node, State, by_size};
 use crate::raft_node::RaftNode;
@@ -311,44 +312,93 @@ impl Node {
         status
     }
 
-    /// Gives the writes that nobody has to the leader: to raft if that is here, else in frames.
+    /// Gives the writes that nobody has to raft, if this member leads: in turns those of its own
+    /// clients and those of its peers.
     pub(crate) fn propose_waiting(&mut self) {
-        let Some(leader) = self.raft.as_ref().map(RaftNode::leader).filter(|&id| id != 0) else {
+        self.hold_back();
+        self.refuse_unsent();
+        let Some(raft) = &mut self.raft else { return };
+        raft.begin_intake();
+        if !raft.is_leader() {
             return;
-        };
-        match self.raft.as_ref().is_some_and(RaftNode::is_leader) {
-            true => self.propose_here(),
-            false => self.forward(RaftId(leader)),
+        }
+        loop {
+            let own = self.propose_next(false) || self.propose_next(true);
+            let others = self.propose_forwarded();
+            if !own && !others {
+                return;
+            }
         }
     }
 
-    fn propose_here(&mut self) {
-        let Some(raft) = &mut self.raft else { return };
+    /// The next write of this member's own clients. False if there is none, or it has to wait.
+    fn propose_next(&mut self, needs_space: bool) -> bool {
+        let Some(raft) = &mut self.raft else { return false };
+        let next = self.state.proposals.next_unsent(needs_space);
+        let Some((sequence, command)) = next else { return false };
+        match raft.takes(command.len(), needs_space) {
+            Takes::Later => return false,
+            Takes::Never => {
+                self.refuse(sequence);
+                return true;
+            }
+            Takes::Now => {}
+        }
+        let command = command.to_vec();
+        let early = is(Broken::ReplyBeforeCommit).then(|| command.clone());
+        let taken = raft.propose(command);
+        if taken {
+            let term = raft.term();
+            self.state.proposals.sent(sequence, term, self.clock.now);
+            early.into_iter().for_each(|command| self.reply_early(sequence, &command));
+        }
+        taken
+    }
+
+    /// The next write that a peer has forwarded. False if there is none, or it has to wait.
+    fn propose_forwarded(&mut self) -> bool {
+        let Some(raft) = &mut self.raft else { return false };
+        let Some((Forwarded { from, command, .. }, takes)) = raft.next_forwarded() else {
+            return false;
+        };
+        if takes == Takes::Now {
+            return raft.propose(command);
+        }
         let term = raft.term();
-        // What raft does not take now stays, and is offered at the next turn.
-        let (mut early, mut unfit) = (Vec::new(), Vec::new());
-        while let Some((sequence, command)) = self.state.proposals.next_unsent() {
-            let command = command.to_vec();
-            let fits = raft.intake().fits(command.len());
-            if !fits && Command::decode(&command).is_ok_and(|command| needs_space(&command.op)) {
-                // No wait would help it, and what makes room must not wait behind it.
-                unfit.extend(self.state.proposals.applied(sequence));
-                continue;
-            }
-            if !raft.propose(command.clone()) {
-                break;
-            }
-            self.state.proposals.sent(sequence, term);
-            if is(Broken::ReplyBeforeCommit) {
-                early.push((sequence, command));
-            }
+        if let Ok(Command { id: RequestId { nonce, sequence, .. }, .. }) = Command::decode(&command)
+        {
+            self.send_to(from, &PeerBody::NoRoom { term, nonce, sequence });
         }
-        for caller in unfit {
-            self.space.wanted = true;
+        true
+    }
+
+    /// The leader has no room for a write that was forwarded to it in this term. It was sent to
+    /// nobody else in this term, and is lost in all before: so it is in no log.
+    pub(crate) fn no_room(&mut self, from: RaftId, term: u64, nonce: u64, sequence: u64) {
+        let leads = |raft: &RaftNode| (raft.leader(), raft.term()) == (from.0, term);
+        let asked = self.raft.as_ref().is_some_and(leads)
+            && nonce == self.identity.boot().nonce
+            && self.state.proposals.is_sent(sequence, term);
+        if asked {
+            self.refuse(sequence);
+        }
+    }
+
+    /// What nobody has and would be refused when it is applied need not take room in the log.
+    fn refuse_unsent(&mut self) {
+        if !self.state.alarms.has(AlarmType::NoSpace) {
+            return;
+        }
+        while let Some((sequence, _)) = self.state.proposals.next_unsent(true) {
+            self.refuse(sequence);
+        }
+    }
+
+    /// Tells its caller that there is no room for a write.
+    fn refuse(&mut self, sequence: u64) {
+        self.space.refused();
+        if let Some(caller) = self.state.proposals.applied(sequence) {
             self.answer(caller, Err(Error::NoSpace));
-        }
-        for (sequence, command) in early {
-            self.reply_early(sequence, &command);
         }
     }
 
@@ -363,33 +413,43 @@ impl Node {
         }
     }
 
-    fn forward(&mut self, leader: RaftId) {
-        let Some(term) = self.raft.as_ref().map(RaftNode::term) else { return };
-        if !self.peers.up().contains(&leader.0) {
+    /// Sends the writes that nobody has to the leader, if that is another member: what needs no
+    /// space, and of the others no more than a leader takes at once.
+    pub(crate) fn forward_waiting(&mut self) {
+        let Some(raft) = self.raft.as_ref().filter(|raft| !raft.is_leader()) else { return };
+        let (leader, term) = (raft.leader(), raft.term());
+        if leader == 0 || !self.peers.up().contains(&leader) {
             return;
         }
+        let proposals = &mut self.state.proposals;
         let mut commands = Vec::new();
-        while let Some((sequence, command)) = self.state.proposals.next_unsent() {
-            commands.push(command.to_vec());
-            self.state.proposals.sent(sequence, term);
+        for needs_space in [false, true] {
+            while !needs_space || proposals.recent_bytes() < self.config.pace.log_bytes {
+                let Some((sequence, command)) = proposals.next_unsent(needs_space) else { break };
+                commands.push(command.to_vec());
+                proposals.sent(sequence, term, self.clock.now);
+            }
         }
         for commands in by_size(&commands) {
-            self.send_to(leader, &PeerBody::Forward { term, commands });
+            self.send_to(RaftId(leader), &PeerBody::Forward { term, commands });
         }
     }
 
     /// Writes from a peer that takes this member for the leader of `term`. Of any other term
     /// they are dropped: their sender finds out by the log.
-    pub(crate) fn forwarded(&mut self, term: u64, commands: &[&[u8]]) {
+    pub(crate) fn forwarded(&mut self, from: RaftId, term: u64, commands: &[&[u8]]) {
         let Some(raft) = &mut self.raft else { return };
         if !raft.is_leader() || raft.term() != term {
             return;
         }
         for command in commands {
-            if Command::decode(command).is_ok_and(|command| acceptable(command.op)) {
-                raft.forwarded(term, command.to_vec());
+            let Ok(Command { op, .. }) = Command::decode(command) else { continue };
+            let needs_space = needs_space(&op);
+            if acceptable(op) {
+                raft.forwarded(Forwarded { from, command: command.to_vec(), needs_space });
             }
         }
+        self.propose_waiting();
         if let Err(reason) = self.step_raft() {
             self.halt(reason);
         }

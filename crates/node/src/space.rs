@@ -7,11 +7,15 @@
 //!  an operator deletes, compacts, disarms ──────► they are taken again
 //! ```
 
+use api::frame::PeerBody;
+use api::identity::RaftId;
 use api::maintenance::{AlarmAction, AlarmMember, AlarmRequest, AlarmType};
 use api::{Error, Result};
+use litemap::LiteMap;
 
 use crate::alarms::needs_space;
 use crate::command::Op;
+use crate::intake::Intake;
 use crate::node::Node;
 use crate::sessions::Caller;
 
@@ -27,6 +31,10 @@ const NOBODY: Caller = Caller { session: 0, id: 0 };
 /// What is known of room.
 #[derive(Debug, Default)]
 pub(crate) struct Space {
+    /// Bytes for which the log surely has room, once it has said so.
+    room: Option<u64>,
+    /// Likewise of peers whose logs have little, and when they said so last.
+    peers: LiteMap<RaftId, (u64, u64)>,
     /// The log has no more than its reserve.
     low: bool,
     /// A job found no room; it is tried again until it does.
@@ -42,14 +50,22 @@ impl Space {
     fn is_short(&self) -> bool {
         self.low || self.full
     }
+
+    /// A write was refused. If that was for want of room here, this member says so.
+    pub(crate) fn refused(&mut self) {
+        self.wanted |= self.is_short();
+    }
 }
 
 impl Node {
     /// How the log stands for room.
     pub(crate) fn room(&mut self, bytes: u64, low: bool) {
         let news = low && !self.space.low;
-        self.space.low = low;
-        let reachable = self.peers.up();
+        (self.space.room, self.space.low) = (Some(bytes), low);
+        self.tell_room();
+        // Those that are no better off are of no use.
+        let mut better = self.peers.up();
+        better.retain(|peer| !self.space.peers.contains_key(&RaftId(*peer)));
         let Some(raft) = &mut self.raft else { return };
         raft.intake().set_room(bytes);
         if !low {
@@ -58,11 +74,31 @@ impl Node {
         if !raft.is_leader() {
             // Others take writes, and each is appended here: the reserve may not last until a
             // tick. Who leads refuses them itself.
-            self.tick_space();
+            self.raise_alarm();
         } else if news {
-            // Of no use if the others are no better off; they then keep it.
-            raft.hand_over(&reachable);
+            raft.hand_over(&better);
         }
+    }
+
+    /// Tells all peers how this log stands for room: whoever leads, or will.
+    fn tell_room(&mut self) {
+        let Some(bytes) = self.space.room else { return };
+        for peer in self.peers.up() {
+            self.send_to(RaftId(peer), &PeerBody::Room { bytes });
+        }
+    }
+
+    /// A peer tells how its log stands for room.
+    pub(crate) fn peers_room(&mut self, peer: RaftId, bytes: u64) {
+        match bytes {
+            u64::MAX => self.space.peers.remove(&peer),
+            bytes => self.space.peers.insert(peer, (bytes, self.clock.now)),
+        };
+    }
+
+    /// What goes to the log, of which it may have been told before there was one.
+    pub(crate) fn intake(&self) -> Intake {
+        Intake::new(self.config.pace, self.space.room.unwrap_or(u64::MAX))
     }
 
     /// Whether a write may be taken.
@@ -72,14 +108,20 @@ impl Node {
         }
         let size = self.state.store.bytes() + bytes as u64 + WRITE_OVERHEAD;
         // Who was refused may be told why, even if there is room again by then.
-        if size > self.config.pace.quota_bytes || self.space.is_short() {
-            self.space.wanted = true;
-        }
+        self.space.wanted |= size > self.config.pace.quota_bytes;
+        self.space.refused();
         if self.space.wanted { Err(Error::NoSpace) } else { Ok(()) }
     }
 
-    /// Raises the alarm if it is due.
+    /// Says again that there is little room, and raises the alarm if it is due.
     pub(crate) fn tick_space(&mut self) {
+        if self.space.low {
+            self.tell_room();
+        }
+        self.raise_alarm();
+    }
+
+    fn raise_alarm(&mut self) {
         let due = self.space.is_short() || self.space.wanted;
         let Some((_, me)) = self.me().filter(|_| due) else { return };
         let alarm = AlarmMember { member_id: me.0, alarm: AlarmType::NoSpace };
@@ -104,19 +146,16 @@ impl Node {
         let _ = self.state.proposals.add(me, NOBODY, op, now + AGAIN_MS);
     }
 
-    /// Tells raft whether the store can take more.
+    /// Tells raft whether the store can take more, and the logs of its peers.
     pub(crate) fn hold_back(&mut self) {
         let behind = self.is_behind();
+        // Who has room again, or is gone, does not say it any more.
+        let since = self.clock.now.saturating_sub(self.config.timing.election_ms);
+        self.space.peers.retain(|_, (_, at)| *at >= since);
+        let peers = self.space.peers.values().map(|(bytes, _)| *bytes).min();
         if let Some(raft) = self.raft.as_mut() {
             raft.intake().set_behind(behind);
-        }
-    }
-
-    /// What waited for room goes on, if there is room by now.
-    pub(crate) fn step_held(&mut self) {
-        self.hold_back();
-        if let Some(raft) = &mut self.raft {
-            raft.step_held(self.config.pace.apply_entries);
+            raft.intake().set_peers_room(peers.unwrap_or(u64::MAX));
         }
     }
 }

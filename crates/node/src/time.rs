@@ -59,7 +59,6 @@ impl Node {
         let Self { clock, state, .. } = self;
         let waits = clock.watches_wait
             || clock.entries_wait
-            || self.raft.as_ref().is_some_and(RaftNode::may_step_held)
             || state.store.is_shedding()
             || self.may_read_on()
             || state.sessions.is_due()
@@ -103,6 +102,7 @@ impl Node {
 
     fn tick_rest(&mut self) {
         let now = self.clock.now;
+        self.state.proposals.forget_recent(now.saturating_sub(self.config.timing.election_ms));
         for caller in self.state.proposals.expire(now) {
             self.answer(caller, Err(Error::Timeout));
         }

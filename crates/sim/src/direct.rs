@@ -1,4 +1,5 @@
-//! Links from member to member, as servers have them. Of two the one whose name comes first dials.
+//! Links from member to member, as servers have them. Here the one of two dials whose name comes
+//! first.
 //!
 //! ```text
 //!  start ──► Dial each other place ──► wire ──► WireUp at both ends

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use api::identity::Incarnation;
 use api::report::MemberReport;
 use node::{Input, Node, Output, Timing};
-use storage::{Crash, Fault, Journal, Keeper, Opened, Progress};
+use storage::{Crash, Fault, Journal, Keeper, Opened, Progress, Room};
 
 use crate::clock::{Event, HostClock};
 use crate::cluster::Cluster;
@@ -392,6 +392,10 @@ impl Cluster {
             Output::Persist(batch) => {
                 if running.journal.append(batch).is_err() {
                     return self.disk_failed(name);
+                }
+                if let Some(Room { bytes, low }) = running.journal.room() {
+                    let now = place.clock.local(self.agenda.now);
+                    running.node.handle(now, Input::Room { bytes, low });
                 }
                 let event = Event::Synced { place: name.into(), life: running.life };
                 self.agenda.after(place.sync_ms.unwrap_or(self.settings.sync_ms), event);

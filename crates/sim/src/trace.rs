@@ -252,6 +252,13 @@ impl Trace {
                 let commands = commands.iter().map(|command| testing::show_command(command));
                 format!("-> {to} forward t{term} [{}]", commands.collect::<Vec<_>>().join(", "))
             }),
+            PeerBody::NoRoom { sequence, .. } => self.line(now, place, Kind::Forward, |_| {
+                format!("-> {to} has no room for write {sequence}")
+            }),
+            PeerBody::Room { bytes } => self.line(now, place, Kind::Raft, |_| match bytes {
+                u64::MAX => format!("-> {to} has room"),
+                bytes => format!("-> {to} has room for {bytes}"),
+            }),
             PeerBody::Offer { id, message } => self.line(now, place, Kind::Raft, |trace| {
                 let name = |id| trace.name(id);
                 format!("-> {to} offer {id} {}", testing::show_message(message, &name))
@@ -299,6 +306,8 @@ impl Trace {
             Ok(PeerBody::Formation(_)) => vec!["list".into()],
             Ok(PeerBody::Refused { .. }) => vec!["refused".into()],
             Ok(PeerBody::Forward { .. }) => vec!["forward".into()],
+            Ok(PeerBody::NoRoom { .. }) => vec!["no-room".into()],
+            Ok(PeerBody::Room { .. }) => vec!["room".into()],
             Ok(PeerBody::Offer { .. }) => vec!["offer".into()],
             Ok(PeerBody::Ask { .. }) => vec!["ask".into()],
             Ok(PeerBody::Piece { .. }) => vec!["piece".into()],

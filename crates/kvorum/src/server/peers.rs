@@ -121,7 +121,9 @@ pub(crate) async fn dial(
         }
         for url in &urls {
             let since = Instant::now();
-            match dial_once(url, &node, &mut stop).await {
+            let ended = dial_once(url, &node, &mut stop).await;
+            let served = ended.is_ok();
+            match ended {
                 Ok(Ended::Stopped) => return,
                 Ok(Ended::Lost(reason)) => {
                     tracing::info!("link to member {name} at {url}: {reason}");
@@ -132,6 +134,10 @@ pub(crate) async fn dial(
             if since.elapsed() >= GOOD_LINK {
                 pause = PAUSE_MIN;
                 told.clear();
+            }
+            if served && !first {
+                // The peer may have come by itself, and be missed no more.
+                break;
             }
         }
         tokio::select! {

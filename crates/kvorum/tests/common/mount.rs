@@ -54,7 +54,12 @@ impl Mount {
 
     /// This member, with its data there.
     pub(crate) fn holds(&self, server: Server) -> Server {
-        let data = self.dir.path().join("data");
+        self.holds_as("data", server)
+    }
+
+    /// One of several members, with its data there in a directory of its own.
+    pub(crate) fn holds_as(&self, name: &str, server: Server) -> Server {
+        let data = self.dir.path().join(name);
         let mut first = self.enter();
         first.push(env!("CARGO_BIN_EXE_kvorum").into());
         server.at(data).run_by("nsenter", first)

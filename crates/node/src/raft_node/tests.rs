@@ -1,9 +1,11 @@
 //! raft on a disk that hangs, or is full.
 
+use api::identity::RaftId;
 use api::limits::REQUEST_BYTES;
 
 use super::*;
-use crate::intake::HELD;
+use crate::intake::FORWARDED;
+use crate::unsynced::UNSYNCED_BYTES;
 
 const MIB: usize = 1024 * 1024;
 const PACE: Pace = Pace::NATIVE;
@@ -23,7 +25,7 @@ impl Raft {
             entries: Vec::new(),
             applied: 0,
         };
-        let node = RaftNode::new(1, conf, start, 1, Timing::default(), PACE);
+        let node = RaftNode::new(1, conf, start, 1, Timing::default(), Intake::new(PACE, u64::MAX));
         Self { node: node.expect("an empty log is a good one"), batch: 0 }
     }
 
@@ -34,6 +36,16 @@ impl Raft {
         raft.turn();
         raft.sync();
         raft
+    }
+
+    /// Gives out what there is to be stored.
+    fn turn(&mut self) {
+        while self.node.has_ready() {
+            let batch = self.batch + 1;
+            if !self.node.step_ready(batch).records.is_empty() {
+                self.batch = batch;
+            }
+        }
     }
 
     /// It follows member 2, which sends it an entry of so many bytes.
@@ -53,137 +65,157 @@ impl Raft {
         self.turn();
     }
 
-    /// All that was given out is durable, and what waited for that goes on.
-    fn sync(&mut self) {
-        self.node.persisted(self.batch);
-        while self.node.may_step_held() {
-            self.node.step_held(100);
+    /// Member 2 forwards a command of so many bytes.
+    fn forward(&mut self, bytes: usize, needs_space: bool) {
+        let command = vec![0; bytes];
+        self.node.forwarded(Forwarded { from: RaftId(2), command, needs_space });
+    }
+
+    /// A turn in which all that peers have forwarded is proposed that can be.
+    fn propose_forwarded(&mut self) {
+        self.node.begin_intake();
+        while let Some((forwarded, takes)) = self.node.next_forwarded() {
+            assert!(takes == Takes::Never || self.node.propose(forwarded.command));
         }
         self.turn();
     }
 
-    /// Bytes of entries.
-    fn taken(&self) -> usize {
-        self.node.log_bytes()
+    /// Proposes what needs space until no more is taken; how much was.
+    fn fill(&mut self, bytes: usize) -> usize {
+        self.node.begin_intake();
+        let mut taken = 0;
+        while self.node.takes(bytes, true) == Takes::Now {
+            assert!(self.node.propose(vec![0; bytes]));
+            taken += bytes;
+        }
+        self.turn();
+        taken
     }
 
-    /// Gives out what there is to be stored.
-    fn turn(&mut self) {
-        while self.node.has_ready() {
-            let batch = self.batch + 1;
-            if !self.node.step_ready(batch).records.is_empty() {
-                self.batch = batch;
-            }
+    /// All that was given out is durable.
+    fn sync(&mut self) {
+        self.node.persisted(self.batch);
+        self.turn();
+    }
+}
+
+#[test]
+fn a_leader_takes_no_more_than_its_logs_reserve_has_room_for() {
+    for bytes in [100, MIB / 4, REQUEST_BYTES] {
+        let mut raft = Raft::leading();
+        let taken = raft.fill(bytes);
+        assert_eq!(taken, PACE.log_bytes.div_ceil(bytes) * bytes);
+        assert!((taken + PACE.kept_bytes(true)) as u64 <= PACE.log_reserve_bytes(), "{taken}");
+        // Not what makes room.
+        assert_eq!(raft.node.takes(bytes, false), Takes::Now);
+        // When that is committed there is room for as much again.
+        raft.sync();
+        assert_eq!(raft.fill(bytes), taken);
+    }
+}
+
+#[test]
+fn a_leader_whose_disk_hangs_gives_it_only_so_much() {
+    let mut raft = Raft::leading();
+    for _ in 0..2 * UNSYNCED_BYTES / MIB {
+        if raft.node.takes(MIB, false) == Takes::Now {
+            assert!(raft.node.propose(vec![0; MIB]));
+            raft.turn();
         }
     }
-}
-
-#[test]
-fn a_leader_whose_disk_hangs_takes_no_more_writes() {
-    let mut raft = Raft::leading();
-    let synced = raft.batch;
-    let mut taken = 0;
-    while raft.node.propose(vec![0; MIB / 4]) {
-        taken += MIB / 4;
-        raft.turn();
-    }
-    assert!((PACE.log_bytes - MIB / 4..=PACE.log_bytes).contains(&taken), "{taken}");
-    // One batch less waits, and there is room for one more.
-    raft.node.persisted(synced + 1);
-    assert!(raft.node.propose(vec![0; MIB / 4]));
-    raft.turn();
-    assert!(!raft.node.propose(vec![0; 1]));
+    let given = raft.node.log_bytes();
+    assert!((UNSYNCED_BYTES - MIB..=UNSYNCED_BYTES).contains(&given), "{given}");
+    assert_eq!(raft.node.takes(1, false), Takes::Later);
     raft.sync();
-    assert!(raft.node.propose(vec![0; 1]));
+    assert_eq!(raft.node.takes(1, false), Takes::Now);
 }
 
 #[test]
-fn what_one_turn_proposes_counts_before_it_is_given_out() {
-    let mut raft = Raft::leading();
-    let taken = (0..100).take_while(|_| raft.node.propose(vec![0; REQUEST_BYTES])).count();
-    assert_eq!(taken, PACE.log_bytes.div_ceil(REQUEST_BYTES));
-    raft.turn();
-    assert!(raft.taken() as u64 <= PACE.log_reserve_bytes() / 8 * 7, "{}", raft.taken());
-}
-
-#[test]
-fn writes_of_peers_wait_for_the_disk_and_those_of_clients_behind_them() {
-    let mut raft = Raft::leading();
-    let term = raft.node.term();
-    for _ in 0..40 {
-        raft.node.forwarded(term, vec![0; MIB]);
-        raft.turn();
-    }
-    assert!(raft.taken() as u64 <= PACE.log_reserve_bytes() / 8 * 7, "{}", raft.taken());
-    assert!(!raft.node.propose(vec![0; 1]));
-    for _ in 0..40 {
-        raft.sync();
-    }
-    // More than that is lost.
-    let held = raft.taken() - PACE.log_bytes;
-    assert!((PACE.held_bytes() - MIB..=PACE.held_bytes() + MIB).contains(&held), "{held}");
-    assert!(raft.node.propose(vec![0; 1]));
-}
-
-#[test]
-fn of_small_writes_no_more_than_so_many_wait() {
-    let mut raft = Raft::leading();
-    let term = raft.node.term();
-    raft.node.forwarded(term, vec![0; PACE.log_bytes]);
-    for _ in 0..HELD + 10 {
-        raft.node.forwarded(term, vec![0; 1]);
-    }
-    raft.turn();
-    let before = raft.node.last_index();
-    raft.sync();
-    assert_eq!(raft.node.last_index() - before, HELD as u64);
-}
-
-#[test]
-fn writes_for_the_leader_of_another_term_are_lost() {
-    let mut raft = Raft::leading();
-    raft.node.forwarded(raft.node.term() - 1, vec![0; 10]);
-    raft.turn();
-    // The one entry is that of its election.
-    assert_eq!(raft.node.last_index(), 1);
-}
-
-#[test]
-fn a_follower_whose_disk_hangs_holds_appends_and_loses_more_than_that() {
+fn a_follower_whose_disk_hangs_lets_appends_be_lost() {
     let mut raft = Raft::new(vec![1, 2]);
-    for index in 1..=40 {
+    for index in 1..=(2 * UNSYNCED_BYTES / MIB) as u64 {
         raft.append(index, MIB);
     }
-    assert!(raft.taken() as u64 <= PACE.log_reserve_bytes() / 8 * 7, "{}", raft.taken());
-    assert_eq!(raft.node.leader(), 2, "and knows its leader");
-    for _ in 0..40 {
-        raft.sync();
-    }
-    let held = raft.taken() - PACE.log_bytes;
-    assert!((PACE.held_bytes() - MIB..=PACE.held_bytes() + MIB).contains(&held), "{held}");
-    let lost = raft.node.last_index() + 1;
-    raft.append(lost, MIB);
-    assert_eq!(raft.node.last_index(), lost, "it is sent again");
+    let last = raft.node.last_index() as usize * MIB;
+    assert!((UNSYNCED_BYTES - MIB..=UNSYNCED_BYTES).contains(&last), "{last}");
+    assert_eq!(raft.node.leader(), 2, "and keeps its leader");
 }
 
 #[test]
-fn where_there_is_little_room_nothing_small_waits_behind_what_is_large() {
+fn writes_of_peers_wait_and_what_needs_no_space_does_not() {
     let mut raft = Raft::leading();
-    let term = raft.node.term();
-    for _ in 0..4 {
-        raft.node.forwarded(term, vec![0; MIB]);
+    let before = raft.node.last_index();
+    for _ in 0..20 {
+        raft.forward(MIB, true);
     }
+    raft.forward(10, false);
+    raft.propose_forwarded();
+    let taken = PACE.log_bytes.div_ceil(MIB) as u64 + 1;
+    assert_eq!(raft.node.last_index() - before, taken);
+    for _ in 0..20 {
+        raft.sync();
+        raft.propose_forwarded();
+    }
+    assert_eq!(raft.node.last_index() - before, 21, "none is lost");
+}
+
+#[test]
+fn peers_that_forward_more_than_peers_do_lose_it() {
+    for (bytes, most) in [(MIB, PACE.forwarded_bytes() / MIB), (1, FORWARDED)] {
+        let mut raft = Raft::leading();
+        let before = raft.node.last_index();
+        for _ in 0..most + 10 {
+            raft.forward(bytes, true);
+        }
+        for _ in 0..most {
+            raft.propose_forwarded();
+            raft.sync();
+        }
+        assert_eq!(raft.node.last_index() - before, most as u64);
+    }
+}
+
+#[test]
+fn what_was_forwarded_to_the_leader_of_another_term_is_lost() {
+    let mut raft = Raft::leading();
+    raft.fill(MIB);
+    raft.forward(10, true);
+    raft.node.step_down();
+    raft.sync();
+    assert!(raft.node.campaign());
     raft.turn();
+    raft.sync();
+    assert!(raft.node.is_leader());
+    let last = raft.node.last_index();
+    raft.propose_forwarded();
+    assert_eq!(raft.node.last_index(), last);
+}
+
+#[test]
+fn where_there_is_little_room_what_does_not_fit_keeps_nothing_waiting() {
+    let mut raft = Raft::leading();
+    let before = raft.node.last_index();
     raft.node.intake().set_room(MIB as u64);
+    raft.forward(MIB, true);
+    raft.forward(MIB / 4, true);
+    raft.propose_forwarded();
+    assert_eq!(raft.node.last_index() - before, 1, "the large one is lost");
     raft.sync();
-    assert!(!raft.node.propose(vec![0; MIB]));
-    assert!(raft.node.propose(vec![0; MIB / 4]));
+    raft.node.begin_intake();
+    assert_eq!(raft.node.takes(MIB, true), Takes::Never);
+    assert_eq!(raft.node.takes(MIB, false), Takes::Never);
+    // So much is kept for what makes room, and for raft.
+    let all = MIB - PACE.kept_bytes(true) - 256;
+    assert_eq!(raft.node.takes(all, true), Takes::Now);
+    assert_eq!(raft.node.takes(all + 1, true), Takes::Never);
+    assert_eq!(raft.node.takes(all + 1, false), Takes::Now);
+    // Of peers the fullest counts.
+    raft.node.intake().set_peers_room((MIB / 2) as u64);
+    assert_eq!(raft.node.takes(all, true), Takes::Never);
+    raft.node.intake().set_peers_room(u64::MAX);
+    // What is given out may not be written yet, and so not be missing in the room.
+    assert!(raft.node.propose(vec![0; all]));
+    assert_eq!(raft.node.takes(10, true), Takes::Later);
     raft.turn();
-    // What is under way may not be written yet, and so not be missing in the room.
-    assert!(!raft.node.propose(vec![0; MIB / 2]));
-    raft.sync();
-    assert!(raft.node.propose(vec![0; MIB / 4]));
-    raft.node.intake().set_room(u64::MAX);
-    raft.sync();
-    assert!(raft.node.propose(vec![0; MIB]));
+    assert_eq!(raft.node.takes(10, true), Takes::Later);
 }

@@ -255,10 +255,10 @@ impl<'a> Forger<'a> {
         let at = usize::from(self.input.byte()) % self.peers.len();
         let kind = self.input.byte();
         let messages: Vec<Vec<u8>> =
-            (0..1 + kind / 128).map(|_| self.message(at, u64::from(kind) % 24)).collect();
+            (0..1 + kind / 128).map(|_| self.message(at, u64::from(kind) % 26)).collect();
         let raft = messages.iter().map(Vec::as_slice).collect();
         let (rows, summary) = (self.input.0, self.input.0);
-        let body = match kind % 24 {
+        let body = match kind % 26 {
             19 => {
                 let commands: Vec<_> = (0..2).map(|_| self.command()).collect();
                 let term = self.near(self.view().term);
@@ -272,6 +272,11 @@ impl<'a> Forger<'a> {
                 encode_body(&PeerBody::Piece { id: 1, from: (0, 0), next, rows, summary })
             }
             23 => rows.to_vec(),
+            25 => {
+                let (term, sequence) = (self.near(self.view().term), self.input.byte().into());
+                encode_body(&PeerBody::NoRoom { term, nonce: 1, sequence })
+            }
+            24 => encode_body(&PeerBody::Room { bytes: u64::from(self.input.byte()) * 100 }),
             _ => encode_body(&PeerBody::Raft(raft)),
         };
         let peer = &mut self.peers[at];
