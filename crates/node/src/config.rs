@@ -128,7 +128,8 @@ impl Pace {
         3 * self.run_bytes
     }
 
-    /// What peers may have forwarded and waits for others, in bytes: as much as they do.
+    /// What peers may have forwarded and waits for others, in bytes: more than they do while they
+    /// hear answers. Of more the callers' time is over before its turn.
     pub(crate) const fn forwarded_bytes(&self) -> usize {
         api::limits::MEMBERS * (self.log_bytes + LARGEST_BYTES)
     }

@@ -35,7 +35,7 @@ pub(crate) struct Outbox {
 }
 
 /// A batch is closed beyond this size. raft gives at most [`api::limits::RAFT_BATCH_BYTES`] and
-/// one request more at once, so it stays well below what the log takes.
+/// two requests more at once, so it stays well below what the log takes.
 const BATCH_BYTES: usize = 4 * 1024 * 1024;
 
 impl Outbox {

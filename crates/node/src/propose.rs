@@ -107,7 +107,7 @@ impl Proposals {
     pub(crate) fn sent(&mut self, sequence: u64, term: u64, now: u64) {
         let Some(proposal) = self.waiting.get_mut(&sequence) else { return };
         proposal.sent_in = Some(term);
-        if !std::mem::replace(&mut proposal.recent, true) {
+        if proposal.needs_space && !std::mem::replace(&mut proposal.recent, true) {
             self.recent.push_back((now, sequence));
             self.recent_bytes += proposal.command.len();
         }
@@ -119,7 +119,7 @@ impl Proposals {
         proposal.is_some_and(|proposal| proposal.sent_in == Some(term))
     }
 
-    /// Bytes of writes that a leader was given lately and that are not answered.
+    /// Bytes of writes that need space, that a leader was given lately and that are not answered.
     pub(crate) fn recent_bytes(&self) -> usize {
         self.recent_bytes
     }

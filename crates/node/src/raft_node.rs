@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use raft::eraftpb::{ConfState, Entry, HardState, Message, MessageType};
-use raft::{ProgressState, RawNode, ReadState, SnapshotStatus, StateRole};
+use raft::{GetEntriesContext, ProgressState, RawNode, ReadState, SnapshotStatus, StateRole};
 use raft_prost::Message as _;
 use wal::Record;
 
@@ -364,40 +364,37 @@ impl RaftNode {
 
     /// Begins a turn in which commands are taken, or, of a member that does not lead, none.
     pub(crate) fn begin_intake(&mut self) {
-        let (term, commit) = (self.term(), self.commit());
-        match self.is_leader() {
-            true => self.intake.leads(term, commit),
-            false => self.intake.follows(),
+        if !self.is_leader() {
+            return self.intake.follow();
         }
+        let (term, commit) = (self.term(), self.commit());
+        if !self.intake.leads_in(term) {
+            let (last, log) = (self.last_index(), &self.raw.raft.raft_log);
+            let others = log.entries(commit + 1, None, GetEntriesContext::empty(false));
+            let others = others.unwrap_or_default();
+            self.intake.lead(term, last, others.iter().map(|entry| entry.data.len()).sum());
+        }
+        self.intake.committed(commit);
     }
 
     /// Appends a command to the log of this leader. False if raft takes none now.
-    pub(crate) fn propose(&mut self, command: Vec<u8>) -> bool {
+    pub(crate) fn propose(&mut self, command: Vec<u8>, needs_space: bool) -> bool {
         let bytes = command.len();
         let taken = self.is_leader() && self.raw.propose(Vec::new(), command).is_ok();
         if taken {
             let index = self.last_index();
-            self.intake.taken(index, bytes);
+            self.intake.taken(index, bytes, needs_space);
         }
         taken
     }
 
-    /// A peer's command for this leader: now, if it needs no space, or in its turn.
-    pub(crate) fn forwarded(&mut self, forwarded: Forwarded) {
-        self.begin_intake();
-        let Forwarded { ref command, needs_space, .. } = forwarded;
-        match !needs_space && self.takes(command.len(), needs_space) == Takes::Now {
-            true => drop(self.propose(forwarded.command)),
-            false => self.intake.queue(forwarded),
-        }
-    }
-
-    /// Takes the next command that a peer has forwarded, if it is taken or never will be.
-    pub(crate) fn next_forwarded(&mut self) -> Option<(Forwarded, Takes)> {
-        let next = self.intake.next_forwarded()?;
-        match self.takes(next.command.len(), next.needs_space) {
+    /// Takes the next command that a peer has forwarded, of those that need space or of the others,
+    /// if it can be proposed or never will be.
+    pub(crate) fn next_forwarded(&mut self, needs_space: bool) -> Option<(Forwarded, Takes)> {
+        let bytes = self.intake.next_forwarded(needs_space)?.command.len();
+        match self.takes(bytes, needs_space) {
             Takes::Later => None,
-            takes => Some((self.intake.take_forwarded()?, takes)),
+            takes => Some((self.intake.take_forwarded(needs_space)?, takes)),
         }
     }
 

@@ -3,6 +3,7 @@
 use api::cluster::{Member, MemberListRequest, MemberListResponse, StatusResponse};
 use api::frame::{PeerBody, decode_body};
 use api::identity::RaftId;
+use api::limits;
 use api::maintenance::{AlarmType, HashKvResponse};
 use api::session::{ClientMessage, Request, Response, ServerMessage};
 use api::watch::WatchRequest;
@@ -313,63 +314,78 @@ impl Node {
     }
 
     /// Gives the writes that nobody has to raft, if this member leads: in turns those of its own
-    /// clients and those of its peers.
+    /// clients and those of its peers, and what needs no space before all others.
     pub(crate) fn propose_waiting(&mut self) {
+        self.clock.proposals_wait = false;
         self.hold_back();
-        self.refuse_unsent();
         let Some(raft) = &mut self.raft else { return };
         raft.begin_intake();
         if !raft.is_leader() {
             return;
         }
-        loop {
-            let own = self.propose_next(false) || self.propose_next(true);
-            let others = self.propose_forwarded();
-            if !own && !others {
-                return;
+        // A turn takes no more than one batch may hold, nor than there is time for.
+        let (mut bytes, mut steps) = (0, 0);
+        for needs_space in [false, true] {
+            loop {
+                if bytes >= limits::RAFT_BATCH_BYTES || steps >= self.config.pace.apply_entries {
+                    self.clock.proposals_wait = true;
+                    return;
+                }
+                let own = self.propose_next(needs_space);
+                let others = self.propose_forwarded(needs_space);
+                if own.is_none() && others.is_none() {
+                    break;
+                }
+                bytes += own.unwrap_or(0) + others.unwrap_or(0);
+                steps += 1;
             }
         }
     }
 
-    /// The next write of this member's own clients. False if there is none, or it has to wait.
-    fn propose_next(&mut self, needs_space: bool) -> bool {
-        let Some(raft) = &mut self.raft else { return false };
-        let next = self.state.proposals.next_unsent(needs_space);
-        let Some((sequence, command)) = next else { return false };
-        match raft.takes(command.len(), needs_space) {
-            Takes::Later => return false,
+    /// The next write of this member's own clients: its bytes. Nothing if there is none, or it has
+    /// to wait.
+    fn propose_next(&mut self, needs_space: bool) -> Option<usize> {
+        let full = needs_space && self.is_refusing();
+        let raft = self.raft.as_mut()?;
+        let (sequence, command) = self.state.proposals.next_unsent(needs_space)?;
+        let takes = if full { Takes::Never } else { raft.takes(command.len(), needs_space) };
+        match takes {
+            Takes::Later => return None,
             Takes::Never => {
                 self.refuse(sequence);
-                return true;
+                return Some(0);
             }
             Takes::Now => {}
         }
-        let command = command.to_vec();
+        let (command, bytes) = (command.to_vec(), command.len());
         let early = is(Broken::ReplyBeforeCommit).then(|| command.clone());
-        let taken = raft.propose(command);
-        if taken {
-            let term = raft.term();
-            self.state.proposals.sent(sequence, term, self.clock.now);
-            early.into_iter().for_each(|command| self.reply_early(sequence, &command));
-        }
-        taken
-    }
-
-    /// The next write that a peer has forwarded. False if there is none, or it has to wait.
-    fn propose_forwarded(&mut self) -> bool {
-        let Some(raft) = &mut self.raft else { return false };
-        let Some((Forwarded { from, command, .. }, takes)) = raft.next_forwarded() else {
-            return false;
-        };
-        if takes == Takes::Now {
-            return raft.propose(command);
+        if !raft.propose(command, needs_space) {
+            return None;
         }
         let term = raft.term();
+        self.state.proposals.sent(sequence, term, self.clock.now);
+        early.into_iter().for_each(|command| self.reply_early(sequence, &command));
+        Some(bytes)
+    }
+
+    /// The next write that a peer has forwarded: its bytes. Nothing if there is none, or it has to
+    /// wait.
+    fn propose_forwarded(&mut self, needs_space: bool) -> Option<usize> {
+        let full = needs_space && self.is_refusing();
+        let raft = self.raft.as_mut()?;
+        let (Forwarded { from, command, .. }, takes) = match full {
+            true => (raft.intake().take_forwarded(true)?, Takes::Never),
+            false => raft.next_forwarded(needs_space)?,
+        };
+        let (term, bytes) = (raft.term(), command.len());
+        if takes == Takes::Now {
+            return raft.propose(command, needs_space).then_some(bytes);
+        }
         if let Ok(Command { id: RequestId { nonce, sequence, .. }, .. }) = Command::decode(&command)
         {
             self.send_to(from, &PeerBody::NoRoom { term, nonce, sequence });
         }
-        true
+        Some(0)
     }
 
     /// The leader has no room for a write that was forwarded to it in this term. It was sent to
@@ -384,14 +400,13 @@ impl Node {
         }
     }
 
-    /// What nobody has and would be refused when it is applied need not take room in the log.
-    fn refuse_unsent(&mut self) {
-        if !self.state.alarms.has(AlarmType::NoSpace) {
-            return;
-        }
-        while let Some((sequence, _)) = self.state.proposals.next_unsent(true) {
-            self.refuse(sequence);
-        }
+    /// Whether a put would be refused for sure when it is applied, so that it need not take room in
+    /// the log: no member has applied more than this leader.
+    fn is_refusing(&self) -> bool {
+        let knows_all = |raft: &RaftNode| {
+            raft.is_leader() && raft.may_read() && raft.commit() <= self.state.applied
+        };
+        self.state.alarms.has(AlarmType::NoSpace) && self.raft.as_ref().is_some_and(knows_all)
     }
 
     /// Tells its caller that there is no room for a write.
@@ -442,11 +457,13 @@ impl Node {
         if !raft.is_leader() || raft.term() != term {
             return;
         }
+        raft.begin_intake();
         for command in commands {
             let Ok(Command { op, .. }) = Command::decode(command) else { continue };
             let needs_space = needs_space(&op);
             if acceptable(op) {
-                raft.forwarded(Forwarded { from, command: command.to_vec(), needs_space });
+                let command = command.to_vec();
+                raft.intake().queue(Forwarded { from, command, needs_space });
             }
         }
         self.propose_waiting();

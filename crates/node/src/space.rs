@@ -44,6 +44,8 @@ pub(crate) struct Space {
     pub(crate) wanted: bool,
     /// When the alarm was proposed last.
     asked_at: Option<u64>,
+    /// When leadership was handed over last for want of room.
+    handed_over_at: Option<u64>,
 }
 
 impl Space {
@@ -60,29 +62,36 @@ impl Space {
 impl Node {
     /// How the log stands for room.
     pub(crate) fn room(&mut self, bytes: u64, low: bool) {
-        let news = low && !self.space.low;
         (self.space.room, self.space.low) = (Some(bytes), low);
         self.tell_room();
-        // Those that are no better off are of no use.
-        let mut better = self.peers.up();
-        better.retain(|peer| !self.space.peers.contains_key(&RaftId(*peer)));
         let Some(raft) = &mut self.raft else { return };
         raft.intake().set_room(bytes);
-        if !low {
+        let leads = raft.is_leader();
+        match low {
+            true if leads => self.hand_over(),
+            // Others take writes, and each is appended here: the reserve may not last until a tick.
+            true => self.raise_alarm(),
+            false => self.space.handed_over_at = None,
+        }
+    }
+
+    /// Lets another member lead, whose log has room. Tried again for as long as this one has not.
+    fn hand_over(&mut self) {
+        let (now, pause) = (self.clock.now, self.config.timing.election_ms);
+        let Some(raft) = self.raft.as_mut().filter(|raft| raft.is_leader()) else { return };
+        if self.space.handed_over_at.is_some_and(|at| at + pause > now) {
             return;
         }
-        if !raft.is_leader() {
-            // Others take writes, and each is appended here: the reserve may not last until a
-            // tick. Who leads refuses them itself.
-            self.raise_alarm();
-        } else if news {
-            raft.hand_over(&better);
+        let mut better = self.peers.up();
+        better.retain(|peer| !self.space.peers.contains_key(&RaftId(*peer)));
+        if raft.hand_over(&better) {
+            self.space.handed_over_at = Some(now);
         }
     }
 
     /// Tells all peers how this log stands for room: whoever leads, or will.
     fn tell_room(&mut self) {
-        let Some(bytes) = self.space.room else { return };
+        let Some(bytes) = self.space.room.filter(|_| !self.is_refused()) else { return };
         for peer in self.peers.up() {
             self.send_to(RaftId(peer), &PeerBody::Room { bytes });
         }
@@ -117,6 +126,7 @@ impl Node {
     pub(crate) fn tick_space(&mut self) {
         if self.space.low {
             self.tell_room();
+            self.hand_over();
         }
         self.raise_alarm();
     }

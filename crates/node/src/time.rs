@@ -22,6 +22,8 @@ pub(crate) struct Clock {
     pub(crate) watches_wait: bool,
     /// More is committed than was applied in one turn.
     pub(crate) entries_wait: bool,
+    /// More waits to be proposed than one turn takes.
+    pub(crate) proposals_wait: bool,
     /// The turn that the host is given the outputs of has left work.
     pub(crate) rests: bool,
 }
@@ -37,6 +39,7 @@ impl Clock {
             campaign_pause: 0,
             watches_wait: false,
             entries_wait: false,
+            proposals_wait: false,
             rests: false,
         }
     }
@@ -59,6 +62,7 @@ impl Node {
         let Self { clock, state, .. } = self;
         let waits = clock.watches_wait
             || clock.entries_wait
+            || clock.proposals_wait
             || state.store.is_shedding()
             || self.may_read_on()
             || state.sessions.is_due()

@@ -68,14 +68,19 @@ impl Raft {
     /// Member 2 forwards a command of so many bytes.
     fn forward(&mut self, bytes: usize, needs_space: bool) {
         let command = vec![0; bytes];
-        self.node.forwarded(Forwarded { from: RaftId(2), command, needs_space });
+        self.node.begin_intake();
+        self.node.intake().queue(Forwarded { from: RaftId(2), command, needs_space });
     }
 
     /// A turn in which all that peers have forwarded is proposed that can be.
     fn propose_forwarded(&mut self) {
         self.node.begin_intake();
-        while let Some((forwarded, takes)) = self.node.next_forwarded() {
-            assert!(takes == Takes::Never || self.node.propose(forwarded.command));
+        for needs_space in [false, true] {
+            while let Some((Forwarded { command, .. }, takes)) =
+                self.node.next_forwarded(needs_space)
+            {
+                assert!(takes == Takes::Never || self.node.propose(command, needs_space));
+            }
         }
         self.turn();
     }
@@ -85,7 +90,7 @@ impl Raft {
         self.node.begin_intake();
         let mut taken = 0;
         while self.node.takes(bytes, true) == Takes::Now {
-            assert!(self.node.propose(vec![0; bytes]));
+            assert!(self.node.propose(vec![0; bytes], true));
             taken += bytes;
         }
         self.turn();
@@ -119,7 +124,7 @@ fn a_leader_whose_disk_hangs_gives_it_only_so_much() {
     let mut raft = Raft::leading();
     for _ in 0..2 * UNSYNCED_BYTES / MIB {
         if raft.node.takes(MIB, false) == Takes::Now {
-            assert!(raft.node.propose(vec![0; MIB]));
+            assert!(raft.node.propose(vec![0; MIB], false));
             raft.turn();
         }
     }
@@ -212,9 +217,11 @@ fn where_there_is_little_room_what_does_not_fit_keeps_nothing_waiting() {
     // Of peers the fullest counts.
     raft.node.intake().set_peers_room((MIB / 2) as u64);
     assert_eq!(raft.node.takes(all, true), Takes::Never);
+    // But what makes room is committed without it.
+    assert_eq!(raft.node.takes(all, false), Takes::Now);
     raft.node.intake().set_peers_room(u64::MAX);
     // What is given out may not be written yet, and so not be missing in the room.
-    assert!(raft.node.propose(vec![0; all]));
+    assert!(raft.node.propose(vec![0; all], true));
     assert_eq!(raft.node.takes(10, true), Takes::Later);
     raft.turn();
     assert_eq!(raft.node.takes(10, true), Takes::Later);
