@@ -8,7 +8,8 @@
 //! Each gets an empty directory on the disk of `target`, and puts of 256 bytes under keys of
 //! their own, from callers that wait for each answer. All run all the time, and turns of a
 //! second go round, so that what else this machine does hits all alike. Callers, servers and
-//! disk share it: compare within one run only. `BENCH_SECONDS` says how many turns each gets.
+//! disk share it: compare within one run only. `BENCH_SECONDS` says how many turns each gets,
+//! `BENCH_VALUE_BYTES` how long values are.
 
 #![allow(dead_code, reason = "each program uses its own part of what they share")]
 
@@ -17,8 +18,8 @@ mod common;
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use etcdpb::pb::etcdserverpb as pb;
@@ -29,7 +30,11 @@ use tonic::transport::Channel;
 
 use common::{Program, Result, Server};
 
-const VALUE_BYTES: usize = 256;
+/// Bytes of a value, if `BENCH_VALUE_BYTES` does not say.
+static VALUE_BYTES: LazyLock<usize> = LazyLock::new(|| {
+    let bytes = std::env::var("BENCH_VALUE_BYTES").ok();
+    bytes.map_or(256, |text| text.parse().expect("BENCH_VALUE_BYTES is a number"))
+});
 /// Callers that share a connection.
 const CALLERS_PER_CHANNEL: usize = 10;
 /// How long one has its turn.
@@ -117,7 +122,7 @@ fn raw_syncs(place: &Path, time: Duration) -> Result<f64> {
     let mut file = File::create(dir.path().join("raw"))?;
     let (since, mut count) = (Instant::now(), 0u32);
     while since.elapsed() < time {
-        file.write_all(&[0; VALUE_BYTES])?;
+        file.write_all(&vec![0; *VALUE_BYTES])?;
         file.sync_data()?;
         count += 1;
     }
@@ -126,7 +131,7 @@ fn raw_syncs(place: &Path, time: Duration) -> Result<f64> {
 
 fn put(caller: usize, n: u64) -> pb::PutRequest {
     let key = format!("bench/{caller}/{n}").into();
-    pb::PutRequest { key, value: vec![b'x'; VALUE_BYTES].into(), ..Default::default() }
+    pb::PutRequest { key, value: vec![b'x'; *VALUE_BYTES].into(), ..Default::default() }
 }
 
 /// How long each put took.

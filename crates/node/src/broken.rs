@@ -50,6 +50,8 @@ pub enum Broken {
     CompactSkips,
     /// A write counts as applied when it has begun.
     HalfApplied,
+    /// A write that is refused for want of room is proposed as well.
+    RefusedAnyway,
 }
 
 #[cfg(feature = "broken")]

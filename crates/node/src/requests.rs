@@ -383,6 +383,9 @@ impl Node {
         }
         if let Ok(Command { id: RequestId { nonce, sequence, .. }, .. }) = Command::decode(&command)
         {
+            if is(Broken::RefusedAnyway) {
+                raft.propose(command, needs_space);
+            }
             self.send_to(from, &PeerBody::NoRoom { term, nonce, sequence });
         }
         Some(0)

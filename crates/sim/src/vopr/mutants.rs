@@ -57,6 +57,7 @@ pub const MUTANTS: &[Mutant] = &[
     node("alarms that a snapshot forgets", Broken::AlarmsForgotten, 500),
     node("a compaction that skips on some members", Broken::CompactSkips, 200),
     node("a write that counts as applied when it has begun", Broken::HalfApplied, 20),
+    node("a write that is refused and proposed", Broken::RefusedAnyway, 50),
 ];
 
 /// Puts the rule back when it goes.
