@@ -1,22 +1,17 @@
 //! Requests: checked, then answered from the store, read through the leader, or proposed.
 
 use api::cluster::{Member, MemberListRequest, MemberListResponse, StatusResponse};
-use api::frame::{PeerBody, decode_body};
-use api::identity::RaftId;
-use api::limits;
-use api::maintenance::{AlarmType, HashKvResponse};
+use api::frame::decode_body;
+use api::maintenance::HashKvResponse;
 use api::session::{ClientMessage, Request, Response, ServerMessage};
 use api::watch::WatchRequest;
 use api::{ETCD_VERSION, Error, Result};
 use mvcc::{Hash, Hashing, Reading, Slice, TxnReading, check};
 
-use crate::alarms::needs_space;
 use crate::broken::{Broken, is};
-use crate::command::{Command, Op, RequestId};
-use crate::intake::{Forwarded, Takes};
+use crate::command::Op;
 use crate::life::Phase;
-use crate::node::{Large, Node, State, by_size};
-use crate::raft_node::RaftNode;
+use crate::node::{Large, Node, State};
 use crate::read::Read;
 use crate::sessions::{Caller, Origin, deliver_to};
 
@@ -312,168 +307,6 @@ impl Node {
         status.errors.extend(self.state.alarms.words());
         status
     }
-
-    /// Gives the writes that nobody has to raft, if this member leads: in turns those of its own
-    /// clients and those of its peers, and what needs no space before all others.
-    pub(crate) fn propose_waiting(&mut self) {
-        self.clock.proposals_wait = false;
-        self.hold_back();
-        let Some(raft) = &mut self.raft else { return };
-        raft.begin_intake();
-        if !raft.is_leader() {
-            return;
-        }
-        // A turn takes no more than one batch may hold, nor than there is time for.
-        let (mut bytes, mut steps) = (0, 0);
-        for needs_space in [false, true] {
-            loop {
-                if bytes >= limits::RAFT_BATCH_BYTES || steps >= self.config.pace.apply_entries {
-                    self.clock.proposals_wait = true;
-                    return;
-                }
-                let own = self.propose_next(needs_space);
-                let others = self.propose_forwarded(needs_space);
-                if own.is_none() && others.is_none() {
-                    break;
-                }
-                bytes += own.unwrap_or(0) + others.unwrap_or(0);
-                steps += 1;
-            }
-        }
-    }
-
-    /// The next write of this member's own clients: its bytes. Nothing if there is none, or it has
-    /// to wait.
-    fn propose_next(&mut self, needs_space: bool) -> Option<usize> {
-        let full = needs_space && self.is_refusing();
-        let raft = self.raft.as_mut()?;
-        let (sequence, command) = self.state.proposals.next_unsent(needs_space)?;
-        let takes = if full { Takes::Never } else { raft.takes(command.len(), needs_space) };
-        match takes {
-            Takes::Later => return None,
-            Takes::Never => {
-                self.refuse(sequence);
-                return Some(0);
-            }
-            Takes::Now => {}
-        }
-        let (command, bytes) = (command.to_vec(), command.len());
-        let early = is(Broken::ReplyBeforeCommit).then(|| command.clone());
-        if !raft.propose(command, needs_space) {
-            return None;
-        }
-        let term = raft.term();
-        self.state.proposals.sent(sequence, term, self.clock.now);
-        early.into_iter().for_each(|command| self.reply_early(sequence, &command));
-        Some(bytes)
-    }
-
-    /// The next write that a peer has forwarded: its bytes. Nothing if there is none, or it has to
-    /// wait.
-    fn propose_forwarded(&mut self, needs_space: bool) -> Option<usize> {
-        let full = needs_space && self.is_refusing();
-        let raft = self.raft.as_mut()?;
-        let (Forwarded { from, command, .. }, takes) = match full {
-            true => (raft.intake().take_forwarded(true)?, Takes::Never),
-            false => raft.next_forwarded(needs_space)?,
-        };
-        let (term, bytes) = (raft.term(), command.len());
-        if takes == Takes::Now {
-            return raft.propose(command, needs_space).then_some(bytes);
-        }
-        if let Ok(Command { id: RequestId { nonce, sequence, .. }, .. }) = Command::decode(&command)
-        {
-            if is(Broken::RefusedAnyway) {
-                raft.propose(command, needs_space);
-            }
-            self.send_to(from, &PeerBody::NoRoom { term, nonce, sequence });
-        }
-        Some(0)
-    }
-
-    /// The leader has no room for a write that was forwarded to it in this term. It was sent to
-    /// nobody else in this term, and is lost in all before: so it is in no log.
-    pub(crate) fn no_room(&mut self, from: RaftId, term: u64, nonce: u64, sequence: u64) {
-        let leads = |raft: &RaftNode| (raft.leader(), raft.term()) == (from.0, term);
-        let asked = self.raft.as_ref().is_some_and(leads)
-            && nonce == self.identity.boot().nonce
-            && self.state.proposals.is_sent(sequence, term);
-        if asked {
-            self.refuse(sequence);
-        }
-    }
-
-    /// Whether a put would be refused for sure when it is applied, so that it need not take room in
-    /// the log: no member has applied more than this leader.
-    fn is_refusing(&self) -> bool {
-        let knows_all = |raft: &RaftNode| {
-            raft.is_leader() && raft.may_read() && raft.commit() <= self.state.applied
-        };
-        self.state.alarms.has(AlarmType::NoSpace) && self.raft.as_ref().is_some_and(knows_all)
-    }
-
-    /// Tells its caller that there is no room for a write.
-    fn refuse(&mut self, sequence: u64) {
-        self.space.refused();
-        if let Some(caller) = self.state.proposals.applied(sequence) {
-            self.answer(caller, Err(Error::NoSpace));
-        }
-    }
-
-    /// Answers a write that may yet be lost: only if the rule against it is left out.
-    fn reply_early(&mut self, sequence: u64, command: &[u8]) {
-        if let (Ok(command), Some(caller)) =
-            (Command::decode(command), self.state.proposals.applied(sequence))
-        {
-            let State { store, alarms, .. } = &self.state;
-            let result = crate::apply::apply(&mut store.clone(), &mut alarms.clone(), &command.op);
-            self.answer(caller, result);
-        }
-    }
-
-    /// Sends the writes that nobody has to the leader, if that is another member: what needs no
-    /// space, and of the others no more than a leader takes at once.
-    pub(crate) fn forward_waiting(&mut self) {
-        let Some(raft) = self.raft.as_ref().filter(|raft| !raft.is_leader()) else { return };
-        let (leader, term) = (raft.leader(), raft.term());
-        if leader == 0 || !self.peers.up().contains(&leader) {
-            return;
-        }
-        let proposals = &mut self.state.proposals;
-        let mut commands = Vec::new();
-        for needs_space in [false, true] {
-            while !needs_space || proposals.recent_bytes() < self.config.pace.log_bytes {
-                let Some((sequence, command)) = proposals.next_unsent(needs_space) else { break };
-                commands.push(command.to_vec());
-                proposals.sent(sequence, term, self.clock.now);
-            }
-        }
-        for commands in by_size(&commands) {
-            self.send_to(RaftId(leader), &PeerBody::Forward { term, commands });
-        }
-    }
-
-    /// Writes from a peer that takes this member for the leader of `term`. Of any other term
-    /// they are dropped: their sender finds out by the log.
-    pub(crate) fn forwarded(&mut self, from: RaftId, term: u64, commands: &[&[u8]]) {
-        let Some(raft) = &mut self.raft else { return };
-        if !raft.is_leader() || raft.term() != term {
-            return;
-        }
-        raft.begin_intake();
-        for command in commands {
-            let Ok(Command { op, .. }) = Command::decode(command) else { continue };
-            let needs_space = needs_space(&op);
-            if acceptable(op) {
-                let command = command.to_vec();
-                raft.intake().queue(Forwarded { from, command, needs_space });
-            }
-        }
-        self.propose_waiting();
-        if let Err(reason) = self.step_raft() {
-            self.halt(reason);
-        }
-    }
 }
 
 /// Large reads of one origin that are under way at once: each holds what it has read so far.
@@ -493,16 +326,4 @@ fn shift_watch(mut message: ClientMessage) -> ClientMessage {
         create.start_revision -= i64::from(is(Broken::WatchDoubles));
     }
     message
-}
-
-/// A peer's command passes the same checks as a client's.
-fn acceptable(op: Op) -> bool {
-    let request = match op {
-        Op::Put(put) => Request::Put(put),
-        Op::DeleteRange(delete) => Request::DeleteRange(delete),
-        Op::Txn(txn) => Request::Txn(txn),
-        Op::Compact(compact) => Request::Compact(compact),
-        Op::Alarm(alarm) => Request::Alarm(alarm),
-    };
-    check::request(&request).is_ok()
 }
