@@ -243,6 +243,14 @@ fn refused(server: &mut Server, file: &Path) -> String {
     last.to_owned()
 }
 
+/// With its file as it was, a member that was refused has all that it had.
+async fn serves_again(server: &mut Server, file: &Path, good: &[u8], keys: &[String]) {
+    fs::write(file, good).expect("writes");
+    server.start();
+    server.ready().await;
+    all_there(server, keys).await;
+}
+
 fn flip(file: &Path, at: usize) {
     let mut bytes = fs::read(file).expect("is there");
     bytes[at] ^= 0x10;
@@ -297,10 +305,7 @@ async fn a_damaged_log_is_told_and_the_others_go_on() {
 
     servers[0].kv().put(put("a", "1")).await.expect("the others go on");
     all_there(&servers[0], &keys).await;
-    fs::write(&log, &good).expect("writes");
-    servers[2].start();
-    servers[2].ready().await;
-    all_there(&servers[2], &keys).await;
+    serves_again(&mut servers[2], &log, &good, &keys).await;
 }
 
 /// As a crash may leave a batch of two pages: only the second one is on the disk.
@@ -354,10 +359,7 @@ async fn a_store_of_a_version_to_come_is_refused() {
     let said = refused(&mut servers[0], &store);
     assert!(said.contains("the store's file has format 2, this program knows up to 1"), "{said}");
     assert!(said.contains("or a newer one; nothing was changed"), "{said}");
-    fs::write(&store, &good).expect("writes");
-    servers[0].start();
-    servers[0].ready().await;
-    all_there(&servers[0], &keys).await;
+    serves_again(&mut servers[0], &store, &good, &keys).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
