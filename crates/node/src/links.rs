@@ -212,6 +212,7 @@ impl Node {
                         return self.judge(link, from, stepped);
                     }
                 }
+                // A burst of appends must not grow into one batch that the log cannot take.
                 self.run_raft();
             }
             PeerBody::Forward { term, commands } => self.forwarded(from, term, &commands),

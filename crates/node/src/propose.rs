@@ -57,11 +57,9 @@ impl Proposal {
 pub(crate) struct Proposals {
     last: u64,
     waiting: BTreeMap<u64, Proposal>,
-    /// Those that no leader has, in order, and perhaps some that are answered. Invariant: none
-    /// that waits with no `sent_in` is missing here and in `urgent`.
-    unsent: VecDeque<u64>,
-    /// Likewise, those that need no space.
-    urgent: VecDeque<u64>,
+    /// Those that no leader has, in order, and perhaps some that are answered: those that need no
+    /// space, and the rest. Invariant: none that waits with no `sent_in` is missing.
+    unsent: [VecDeque<u64>; 2],
     /// The newest term of which an entry is applied: nothing that waits was sent in an older one.
     term: u64,
     /// Invariant: the sum of the commands in `waiting`.
@@ -93,8 +91,7 @@ impl Proposals {
         let proposal =
             Proposal { caller, command, deadline, needs_space, sent_in: None, recent: false };
         self.waiting.insert(self.last, proposal);
-        let queue = if needs_space { &mut self.unsent } else { &mut self.urgent };
-        queue.push_back(self.last);
+        self.unsent[usize::from(needs_space)].push_back(self.last);
         Ok(())
     }
 
@@ -104,7 +101,7 @@ impl Proposals {
         let unsent = |sequence: &u64| {
             waiting.get(sequence).is_some_and(|proposal| proposal.sent_in.is_none())
         };
-        let queue = if needs_space { &mut self.unsent } else { &mut self.urgent };
+        let queue = &mut self.unsent[usize::from(needs_space)];
         while queue.pop_front_if(|sequence| !unsent(sequence)).is_some() {}
         let &sequence = queue.front()?;
         Some((sequence, &waiting.get(&sequence)?.command))
@@ -160,9 +157,11 @@ impl Proposals {
                 proposal.uncount(&mut self.recent_bytes);
             }
         }
+        self.unsent = Default::default();
         let unsent = self.waiting.iter().filter(|(_, proposal)| proposal.sent_in.is_none());
-        let needs_space = |sequence: &u64| self.waiting[sequence].needs_space;
-        (self.unsent, self.urgent) = unsent.map(|(&sequence, _)| sequence).partition(needs_space);
+        for (&sequence, proposal) in unsent {
+            self.unsent[usize::from(proposal.needs_space)].push_back(sequence);
+        }
     }
 
     /// Entries were skipped by a snapshot: of what was sent nobody knows whether it is among them.
